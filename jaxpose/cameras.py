@@ -1,0 +1,181 @@
+"""Pinhole cameras with lens distortion: extrinsics, projection, screen coordinates.
+
+Frames: the world has z up and metres; a camera looks along its +z with x to the right
+and y down. `x_camera = rotation @ (x_world - position)`. Intrinsics are nine numbers in
+pixels, `fx fy cx cy k1 k2 k3 p1 p2` (radial k, tangential p), Human3.6M's model. NumPy
+in, NumPy out; JAX in, JAX out.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxpose.geometry import Array
+from jaxpose.geometry import namespace
+from jaxpose.geometry import safe_norm
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+  """One calibrated camera.
+
+  Attributes:
+    rotation: (3, 3) world to camera.
+    position: (3,) camera centre in the world, metres.
+    intrinsics: (9,) pixels, see the module's docstring.
+    image_size: (width, height) in pixels.
+    name: label of the camera in its rig.
+  """
+
+  rotation: np.ndarray
+  position: np.ndarray
+  intrinsics: np.ndarray
+  image_size: tuple[int, int]
+  name: str = "0"
+
+def world_to_camera(
+  points: Float[Array, "*b n 3"],
+  rotation: Float[Array, "*b 3 3"],
+  position: Float[Array, "*b 3"],
+) -> Float[Array, "*b n 3"]:
+  """Points of the world seen from a camera, metres."""
+  xp = namespace(points, rotation)
+  return (points - position[..., None, :]) @ xp.swapaxes(rotation, -1, -2)
+
+def camera_to_world(
+  points: Float[Array, "*b n 3"],
+  rotation: Float[Array, "*b 3 3"],
+  position: Float[Array, "*b 3"],
+) -> Float[Array, "*b n 3"]:
+  """Inverse of `world_to_camera`."""
+  return points @ rotation + position[..., None, :]
+
+def distort(
+  rays: Float[Array, "*b n 2"], intrinsics: Float[Array, "*b 9"]
+) -> Float[Array, "*b n 2"]:
+  """Lens distortion of normalised image coordinates x/z, y/z."""
+  k, p = intrinsics[..., None, 4:7], intrinsics[..., None, 7:9]
+  r2 = (rays * rays).sum(-1)
+  radial = 1 + k[..., 0] * r2 + k[..., 1] * r2**2 + k[..., 2] * r2**3
+  tangential = (p * rays).sum(-1)
+  return rays * (radial + tangential)[..., None] + p * r2[..., None]
+
+def project(
+  points: Float[Array, "*b n 3"], intrinsics: Float[Array, "*b 9"]
+) -> Float[Array, "*b n 2"]:
+  """Pixels of points given in camera coordinates (metres).
+
+  As in Human3.6M's published projection, x/z and y/z are clamped to [-1, 1], so that a
+  point beside or behind the camera cannot blow up; such points are not meaningful, and
+  `in_view` says which.
+  """
+  xp = namespace(points, intrinsics)
+  depth = points[..., 2:]
+  depth = xp.where(xp.abs(depth) < 1e-6, 1e-6, depth)
+  rays = xp.clip(points[..., :2] / depth, -1, 1)
+  f, c = intrinsics[..., None, 0:2], intrinsics[..., None, 2:4]
+  return f * distort(rays, intrinsics) + c
+
+def unproject(
+  pixels: Float[Array, "*b n 2"],
+  intrinsics: Float[Array, "*b 9"],
+  iterations: int = 20,
+) -> Float[Array, "*b n 2"]:
+  """Normalised image coordinates (x/z, y/z) of pixels; the distortion is inverted.
+
+  Fixed-point iteration; for Human3.6M's lenses 20 rounds reach float32 precision.
+  """
+  f, c = intrinsics[..., None, 0:2], intrinsics[..., None, 2:4]
+  distorted = (pixels - c) / f
+  rays = distorted
+  for _ in range(iterations):
+    rays = rays + distorted - distort(rays, intrinsics)
+  return rays
+
+def in_view(
+  points: Float[Array, "*b n 3"],
+  pixels: Float[Array, "*b n 2"],
+  image_size: tuple[int, int],
+  near: float = 0.1,
+) -> Array:
+  """(*b, n) bool: in front of the camera by `near` metres and inside the image."""
+  width, height = image_size
+  x, y = pixels[..., 0], pixels[..., 1]
+  inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+  return inside & (points[..., 2] > near)
+
+def normalize_screen(
+  pixels: Float[Array, "*b 2"], width: float, height: float
+) -> Float[Array, "*b 2"]:
+  """Pixels to the network's coordinates: x in [-1, 1], y scaled alike (aspect kept).
+
+  `x * 2 / width - 1`, `y * 2 / width - height / width` (VideoPose3D).
+  """
+  xp = namespace(pixels)
+  shift = xp.asarray([1.0, height / width], dtype=pixels.dtype)
+  return pixels * (2.0 / width) - shift
+
+def denormalize_screen(
+  points: Float[Array, "*b 2"], width: float, height: float
+) -> Float[Array, "*b 2"]:
+  """Inverse of `normalize_screen`."""
+  xp = namespace(points)
+  shift = xp.asarray([1.0, height / width], dtype=points.dtype)
+  return (points + shift) * (width / 2.0)
+
+def look_at(
+  position: Float[Array, "*b 3"], target: Float[Array, "*b 3"]
+) -> Float[Array, "*b 3 3"]:
+  """World-to-camera rotation of a level camera (no roll) that looks at `target`."""
+  xp = namespace(position, target)
+  forward = target - position
+  forward = forward / safe_norm(forward)[..., None]
+  # right = forward x up with up = +z; level by construction.
+  right = xp.stack([forward[..., 1], -forward[..., 0], 0 * forward[..., 0]], -1)
+  right = right / safe_norm(right)[..., None]
+  down = xp.cross(forward, right)
+  return xp.stack([right, down, forward], -2)
+
+def camera_ring(
+  rng: np.random.Generator,
+  target: Float[np.ndarray, "3"],
+  num_cameras: int = 4,
+  image_size: tuple[int, int] = (1000, 1000),
+) -> list[Camera]:
+  """Virtual cameras around a capture space, laid out like Human3.6M's.
+
+  Azimuths are evenly spaced from a random start; each camera draws its distance to the
+  target on the ground (4.5 to 6.5 m), height (1.2 to 1.8 m) and focal length (1100 to
+  1200 px for an image 1000 px wide), looks at `target`, and does not roll or distort.
+
+  Args:
+    rng: source of the draws; the same generator state gives the same cameras.
+    target: point to look at, world metres.
+    num_cameras: cameras on the ring.
+    image_size: (width, height) in pixels.
+  """
+  start = rng.uniform(0, 2 * np.pi)
+  width, height = image_size
+  ring = []
+  for i in range(num_cameras):
+    azimuth = start + 2 * np.pi * i / num_cameras
+    distance, camera_height = rng.uniform(4.5, 6.5), rng.uniform(1.2, 1.8)
+    focal = rng.uniform(1100, 1200) * width / 1000
+    position = np.asarray(
+      [
+        target[0] + distance * np.cos(azimuth),
+        target[1] + distance * np.sin(azimuth),
+        camera_height,
+      ]
+    )
+    intrinsics = np.asarray([focal, focal, width / 2, height / 2, 0, 0, 0, 0, 0])
+    ring.append(
+      Camera(
+        look_at(position, np.asarray(target, float)).astype(np.float32),
+        position.astype(np.float32),
+        intrinsics.astype(np.float32),
+        image_size,
+        str(i),
+      )
+    )
+  return ring

@@ -1,0 +1,123 @@
+"""The record that every pose-sequence dataset stores, and virtual cameras that film it.
+
+One record is one camera's view of one motion sequence. Builders under `datasets/` write
+it, `jaxpose.data` reads it; the keys, shapes and units are said once, in `features`.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxpose import cameras
+from jaxpose import skeletons
+from jaxpose.cameras import Camera
+
+def features(skeleton: skeletons.Skeleton) -> dict:
+  """TFDS features of a record, `t` frames of `j` joints; builders may add their own.
+
+  keypoints_2d: (t, j, 2) pixels, x right, y down.
+  joints_3d: (t, j, 3) metres in the camera's frame (x right, y down, z forward).
+  frame_valid: (t,) whether the whole body is in front of and inside the camera.
+  camera_rotation: (3, 3) world (z up) to camera; camera_position: (3,) metres, world.
+  intrinsics: (9,) pixels, `fx fy cx cy k1 k2 k3 p1 p2`.
+  image_size: (2,) width, height in pixels.
+  fps: frames per second.
+  skeleton: name in `jaxpose.skeletons`.
+  sequence, subject, action, camera: names; the records of one motion seen by several
+    cameras share `sequence`.
+  """
+  import tensorflow_datasets as tfds
+
+  def tensor(*shape, dtype=np.float32):
+    return tfds.features.Tensor(shape=shape, dtype=dtype, encoding="bytes")
+
+  text = tfds.features.Text
+  return dict(
+    keypoints_2d=tensor(None, skeleton.num_joints, 2),
+    joints_3d=tensor(None, skeleton.num_joints, 3),
+    frame_valid=tensor(None, dtype=np.bool_),
+    camera_rotation=tensor(3, 3),
+    camera_position=tensor(3),
+    intrinsics=tensor(9),
+    image_size=tensor(2, dtype=np.int32),
+    fps=np.float32,
+    skeleton=text(),
+    sequence=text(),
+    subject=text(),
+    action=text(),
+    camera=text(),
+  )
+
+def record(
+  joints_world: Float[np.ndarray, "t j 3"],
+  camera: Camera,
+  *,
+  skeleton: skeletons.Skeleton,
+  fps: float,
+  sequence: str,
+  subject: str,
+  action: str,
+) -> dict:
+  """The record of one motion (metres, world z up) filmed by one calibrated camera."""
+  if joints_world.ndim != 3 or joints_world.shape[1:] != (skeleton.num_joints, 3):
+    raise ValueError(
+      f"sequence {sequence!r}: got joints of shape {joints_world.shape}, expected "
+      f"(frames, {skeleton.num_joints}, 3) for the skeleton {skeleton.name!r}."
+    )
+  if not np.isfinite(joints_world).all():
+    bad = int((~np.isfinite(joints_world)).any((1, 2)).sum())
+    raise ValueError(
+      f"sequence {sequence!r}: {bad} of {len(joints_world)} frames hold NaN or infinite "
+      "joints; cut them from the source before building."
+    )
+  world = joints_world.astype(np.float64)
+  view = cameras.world_to_camera(
+    world, camera.rotation.astype(np.float64), camera.position.astype(np.float64)
+  )
+  pixels = cameras.project(view, camera.intrinsics.astype(np.float64))
+  valid = cameras.in_view(view, pixels, camera.image_size).all(-1)
+  return dict(
+    keypoints_2d=pixels.astype(np.float32),
+    joints_3d=view.astype(np.float32),
+    frame_valid=valid,
+    camera_rotation=camera.rotation,
+    camera_position=camera.position,
+    intrinsics=camera.intrinsics,
+    image_size=np.asarray(camera.image_size, np.int32),
+    fps=np.float32(fps),
+    skeleton=skeleton.name,
+    sequence=sequence,
+    subject=subject,
+    action=action,
+    camera=camera.name,
+  )
+
+def film(
+  joints_world: Float[np.ndarray, "t j 3"],
+  rng: np.random.Generator,
+  *,
+  num_cameras: int = 4,
+  skeleton: skeletons.Skeleton,
+  **labels,
+) -> Iterator[tuple[str, dict]]:
+  """(key, record) for each camera of a virtual ring around a clip's mean root.
+
+  Args:
+    joints_world: metres, world with z up.
+    rng: draws the ring; give each clip its own generator, so that clips can be built in
+      any order.
+    num_cameras: cameras on the ring.
+    skeleton: of the joint axis.
+    **labels: `fps`, `sequence`, `subject` and `action` of `record`.
+  """
+  target = joints_world[:, skeleton.root].mean(0)
+  for camera in cameras.camera_ring(rng, target, num_cameras):
+    key = f"{labels['sequence']}_camera{camera.name}"
+    yield key, record(joints_world, camera, skeleton=skeleton, **labels)
+
+def clip_rng(seed: int, *names: str | int) -> np.random.Generator:
+  """A generator that depends only on the seed and the clip's names."""
+  words: Sequence[int] = [b for name in names for b in str(name).encode()]
+  return np.random.default_rng([seed, *words])
