@@ -15,6 +15,8 @@ from jaxpose.geometry import Array
 from jaxpose.geometry import namespace
 from jaxpose.geometry import safe_norm
 
+Number = int | float | np.number
+
 @dataclasses.dataclass(frozen=True)
 class Camera:
   """One calibrated camera.
@@ -35,8 +37,8 @@ class Camera:
 
 def world_to_camera(
   points: Float[Array, "*b n 3"],
-  rotation: Float[Array, "*b 3 3"],
-  position: Float[Array, "*b 3"],
+  rotation: Float[Array, "*#b 3 3"],
+  position: Float[Array, "*#b 3"],
 ) -> Float[Array, "*b n 3"]:
   """Points of the world seen from a camera, metres."""
   xp = namespace(points, rotation)
@@ -44,14 +46,14 @@ def world_to_camera(
 
 def camera_to_world(
   points: Float[Array, "*b n 3"],
-  rotation: Float[Array, "*b 3 3"],
-  position: Float[Array, "*b 3"],
+  rotation: Float[Array, "*#b 3 3"],
+  position: Float[Array, "*#b 3"],
 ) -> Float[Array, "*b n 3"]:
   """Inverse of `world_to_camera`."""
   return points @ rotation + position[..., None, :]
 
 def distort(
-  rays: Float[Array, "*b n 2"], intrinsics: Float[Array, "*b 9"]
+  rays: Float[Array, "*b n 2"], intrinsics: Float[Array, "*#b 9"]
 ) -> Float[Array, "*b n 2"]:
   """Lens distortion of normalised image coordinates x/z, y/z."""
   k, p = intrinsics[..., None, 4:7], intrinsics[..., None, 7:9]
@@ -61,7 +63,7 @@ def distort(
   return rays * (radial + tangential)[..., None] + p * r2[..., None]
 
 def project(
-  points: Float[Array, "*b n 3"], intrinsics: Float[Array, "*b 9"]
+  points: Float[Array, "*b n 3"], intrinsics: Float[Array, "*#b 9"]
 ) -> Float[Array, "*b n 2"]:
   """Pixels of points given in camera coordinates (metres).
 
@@ -78,7 +80,7 @@ def project(
 
 def unproject(
   pixels: Float[Array, "*b n 2"],
-  intrinsics: Float[Array, "*b 9"],
+  intrinsics: Float[Array, "*#b 9"],
   iterations: int = 20,
 ) -> Float[Array, "*b n 2"]:
   """Normalised image coordinates (x/z, y/z) of pixels; the distortion is inverted.
@@ -105,23 +107,25 @@ def in_view(
   return inside & (points[..., 2] > near)
 
 def normalize_screen(
-  pixels: Float[Array, "*b 2"], width: float, height: float
+  pixels: Float[Array, "*b 2"], width: Number, height: Number
 ) -> Float[Array, "*b 2"]:
   """Pixels to the network's coordinates: x in [-1, 1], y scaled alike (aspect kept).
 
   `x * 2 / width - 1`, `y * 2 / width - height / width` (VideoPose3D).
   """
   xp = namespace(pixels)
+  width, height = float(width), float(height)
   shift = xp.asarray([1.0, height / width], dtype=pixels.dtype)
-  return pixels * (2.0 / width) - shift
+  return pixels * (2.0 / width) - xp.broadcast_to(shift, pixels.shape)
 
 def denormalize_screen(
-  points: Float[Array, "*b 2"], width: float, height: float
+  points: Float[Array, "*b 2"], width: Number, height: Number
 ) -> Float[Array, "*b 2"]:
   """Inverse of `normalize_screen`."""
   xp = namespace(points)
+  width, height = float(width), float(height)
   shift = xp.asarray([1.0, height / width], dtype=points.dtype)
-  return (points + shift) * (width / 2.0)
+  return (points + xp.broadcast_to(shift, points.shape)) * (width / 2.0)
 
 def look_at(
   position: Float[Array, "*b 3"], target: Float[Array, "*b 3"]

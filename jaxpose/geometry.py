@@ -61,7 +61,8 @@ def axis_angle_to_matrix(rotvec: Float[Array, "*b 3"]) -> Float[Array, "*b 3 3"]
   x, y, z = rotvec[..., 0], rotvec[..., 1], rotvec[..., 2]
   o = xp.zeros_like(x)
   k = xp.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*x.shape, 3, 3)
-  return xp.eye(3, dtype=rotvec.dtype) + a * k + b * (k @ k)
+  eye = xp.broadcast_to(xp.eye(3, dtype=rotvec.dtype), k.shape)
+  return eye + a * k + b * (k @ k)
 
 def matrix_to_quaternion(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 4"]:
   """Unit quaternion (w, x, y, z) with w >= 0 of a rotation matrix."""

@@ -1,0 +1,229 @@
+r"""Builds a dataset of this folder as array_record, without TensorFlow.
+
+Run: python datasets/build.py NAME --data_dir=OUT [--manual_dir=RAW] [--config=CONFIG]
+
+The same file serves as a module, `build("synthetic_motion", data_dir)`. It is loaded by
+path, so it relies neither on the working directory nor on the name of its folder: each
+builder is imported inside a package made here.
+"""
+
+import argparse
+import contextlib
+import difflib
+import importlib
+import importlib.util
+import io
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+import zlib
+
+_FOLDER = pathlib.Path(__file__).resolve().parent
+_SUFFIX = "_dataset_builder.py"
+_FORMAT = "array_record"
+_STALE_SECONDS = 24 * 3600  # no build takes a day, so what is older was interrupted
+
+
+def names() -> list[str]:
+  """Datasets that can be built: the folders that hold a builder."""
+  return sorted(
+    path.parent.name
+    for path in _FOLDER.glob(f"*/*{_SUFFIX}")
+    if path.name == path.parent.name + _SUFFIX
+  )
+
+
+def builder_cls(name: str) -> type:
+  """The TFDS builder class of a dataset; ValueError with near names if unknown."""
+  known = names()
+  if name not in known:
+    near = difflib.get_close_matches(name, known, 3, 0.0)
+    raise ValueError(
+      f"unknown dataset {name!r}; nearest: {', '.join(near)}; "
+      f"known: {', '.join(known)}."
+    )
+  from tensorflow_datasets.core import registered
+
+  module_name = f"{_package()}.{name}.{name}_dataset_builder"
+  # Unregistered: `tfds` may know the same name from another import of the folder.
+  with registered.skip_registration():
+    module = importlib.import_module(module_name)
+  return module.Builder
+
+
+def build(
+  name: str,
+  data_dir: str | os.PathLike,
+  *,
+  manual_dir: str | os.PathLike | None = None,
+  overwrite: bool = False,
+  config: str | None = None,
+) -> pathlib.Path:
+  """Builds a dataset unless it is there already.
+
+  TFDS writes to a temporary folder and renames it at the end, so that an interrupted
+  build is never taken for a whole one; folders with missing files are built again.
+
+  Args:
+    name: folder under `datasets/`.
+    data_dir: root of the built datasets.
+    manual_dir: raw files, for datasets that cannot be downloaded.
+    overwrite: build even if the dataset is there.
+    config: the builder's config; its default if None.
+
+  Returns:
+    Folder of the built version, for `tfds.builder_from_directory`.
+
+  Raises:
+    ValueError: unknown dataset or config.
+    FileNotFoundError: the raw files are missing.
+  """
+  import tensorflow_datasets as tfds
+
+  cls = builder_cls(name)
+  if config is not None and config not in cls.builder_configs:
+    known = ", ".join(cls.builder_configs) or "none"
+    raise ValueError(f"dataset {name!r} has no config {config!r}; known: {known}.")
+  if manual_dir is not None and not pathlib.Path(manual_dir).expanduser().is_dir():
+    raise FileNotFoundError(
+      f"dataset {name!r}: got manual_dir={os.fspath(manual_dir)!r}, which is not a "
+      "folder; point it at the folder with the raw files."
+    )
+  data_dir = pathlib.Path(data_dir).expanduser()
+  version_dir = _version_dir(cls, data_dir, config)
+  if not overwrite and _is_complete(version_dir):
+    print(f"{name}: already built in {version_dir}.", flush=True)
+    return version_dir
+  _remove_debris(version_dir)
+  print(f"{name}: building into {version_dir} ...", flush=True)
+  start = time.monotonic()
+  builder = cls(data_dir=data_dir, config=config, file_format=_FORMAT)
+  try:
+    # TFDS's own two lines on stdout say "Unknown size"; its bars go to stderr.
+    with contextlib.redirect_stdout(io.StringIO()):
+      builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
+      )
+  except AssertionError as error:
+    if not str(error).startswith("Manual directory"):
+      raise
+    raise FileNotFoundError(f"dataset {name!r}: {error}") from error
+  except OSError:
+    if not _is_complete(version_dir):  # else another process was first
+      raise
+  counts = ", ".join(f"{s} {i.num_examples}" for s, i in builder.info.splits.items())
+  seconds = time.monotonic() - start
+  print(f"{name}: built in {seconds:.1f} s, records: {counts}.", flush=True)
+  return version_dir
+
+
+def default_data_dir() -> str:
+  """TFDS's own default: TFDS_DATA_DIR, else a folder in the home directory."""
+  return os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+
+
+def _package() -> str:
+  """Name of the made package whose subpackages are the builder folders here.
+
+  Its spec names this file in place of an `__init__.py`, so that TFDS finds the folder's
+  README and citation files by the package's name. Nothing is run.
+  """
+  name = f"jaxpose_builders_{zlib.crc32(os.fsencode(_FOLDER)):08x}"
+  if name not in sys.modules:
+    spec = importlib.util.spec_from_file_location(
+      name, _FOLDER / "build.py", submodule_search_locations=[str(_FOLDER)]
+    )
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+  return name
+
+
+def _version_dir(cls: type, data_dir: pathlib.Path, config: str | None) -> pathlib.Path:
+  """Where TFDS puts this version; found without reading what may lie there."""
+  parts = [cls.name]
+  version = cls.VERSION
+  if cls.BUILDER_CONFIGS:
+    chosen = cls.builder_configs[config or _default_config(cls)]
+    parts.append(chosen.name)
+    version = chosen.version or version
+  return data_dir.joinpath(*parts, str(version))
+
+
+def _default_config(cls: type) -> str:
+  return cls.DEFAULT_BUILDER_CONFIG_NAME or cls.BUILDER_CONFIGS[0].name
+
+
+def _is_complete(version_dir: pathlib.Path) -> bool:
+  """Whether the folder holds an array_record build with all of its shards."""
+  try:
+    info = json.loads((version_dir / "dataset_info.json").read_text())
+    json.loads((version_dir / "features.json").read_text())
+  except (FileNotFoundError, NotADirectoryError, ValueError):
+    return False
+  if info.get("fileFormat") != _FORMAT:
+    return False
+  shards = 0
+  for split in info.get("splits", []):
+    count = len(split["shardLengths"])
+    template = split.get(
+      "filepathTemplate", "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+    )
+    for i in range(count):
+      file = template.format(
+        DATASET=info["name"],
+        SPLIT=split["name"],
+        FILEFORMAT=_FORMAT,
+        SHARD_X_OF_Y=f"{i:05d}-of-{count:05d}",
+      )
+      if not (version_dir / file).is_file():
+        return False
+      shards += 1
+  return shards > 0
+
+
+def _remove_debris(version_dir: pathlib.Path) -> None:
+  """Removes what is in the way, and what interrupted builds left beside it."""
+  if version_dir.exists():
+    shutil.rmtree(version_dir)
+  for path in version_dir.parent.glob(f"incomplete.*_{version_dir.name}"):
+    if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+      shutil.rmtree(path, ignore_errors=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+  """The command; returns its exit code."""
+  parser = argparse.ArgumentParser(
+    description="Builds a dataset as array_record, without TensorFlow."
+  )
+  parser.add_argument("name", help=f"one of: {', '.join(names())}")
+  parser.add_argument("--data_dir", default=default_data_dir(), help="output root")
+  parser.add_argument("--manual_dir", help="folder with raw files")
+  parser.add_argument("--config", help="the builder's config, if it has several")
+  parser.add_argument("--overwrite", action="store_true", help="build again")
+  args = parser.parse_args(argv)
+  if args.name not in names():
+    try:
+      builder_cls(args.name)
+    except ValueError as error:
+      print(error, file=sys.stderr)
+    return 2
+  if importlib.util.find_spec("jaxpose") is None:  # a checkout that is not installed
+    sys.path.append(str(_FOLDER.parent))
+  try:
+    build(
+      args.name,
+      args.data_dir,
+      manual_dir=args.manual_dir,
+      overwrite=args.overwrite,
+      config=args.config,
+    )
+  except (ValueError, OSError) as error:
+    print(" ".join(str(error).split()), file=sys.stderr)
+    return 1
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())

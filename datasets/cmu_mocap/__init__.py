@@ -1,0 +1,1 @@
+"""CMU motion capture in Human3.6M's 17 joints, filmed by virtual cameras."""

@@ -1,0 +1,115 @@
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+
+from cmu_mocap import bvh
+from cmu_mocap import dummy
+from cmu_mocap import retarget
+from jaxpose import skeletons
+
+H36M = skeletons.get("h36m17")
+DIALECTS = list(retarget.DIALECTS)
+
+
+def test_every_dialect_of_one_motion_gives_the_same_joints():
+  first, *others = (retarget.to_h36m17(dummy.march(name)) for name in DIALECTS)
+  assert first.shape == (dummy.FRAMES, 17, 3)
+  for other in others:
+    np.testing.assert_allclose(other, first, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_joints_stand_in_the_order_of_h36m17(name):
+  rest = dummy.march(name, t_pose=False)
+  still = np.zeros_like(rest.motion[:1])
+  still[:, 1] = 1.0 / retarget.DIALECTS[name].unit  # hips 1 m up
+  joints = retarget.to_h36m17(dataclasses.replace(rest, motion=still))[0]
+  # It looks along +z of the file, which is -y of the world; its left is +x.
+  at = {joint: joints[i] for i, joint in enumerate(H36M.joints)}
+  np.testing.assert_allclose(at["hip"], [0, 0, 0.9], atol=1e-9)
+  np.testing.assert_allclose(at["left_foot"], [0.09, 0, 0.08], atol=1e-9)
+  np.testing.assert_allclose(at["right_wrist"], [-0.71, 0, 1.4], atol=1e-9)
+  np.testing.assert_allclose(at["spine"], [0, 0, 1.12], atol=1e-9)
+  np.testing.assert_allclose(at["head"], [0, -0.02, 1.655], atol=1e-9)
+  np.testing.assert_allclose(joints[H36M.mirror] * [-1, 1, 1], joints, atol=1e-9)
+
+
+def test_an_inserted_t_pose_is_dropped_and_a_captured_frame_is_not():
+  with_pose, without = (dummy.march("daz", t_pose=flag) for flag in (True, False))
+  assert len(with_pose.motion) == len(without.motion) + 1
+  np.testing.assert_array_equal(
+    retarget.to_h36m17(with_pose), retarget.to_h36m17(without)
+  )
+
+
+@pytest.mark.parametrize("rate", [120.0, 30.003, 60.0, 50.0])
+def test_resampling_keeps_a_straight_line_at_its_times(rate):
+  speed = np.asarray([1.0, -2.0, 0.5])
+  joints = (np.arange(200) / rate)[:, None, None] * speed + np.zeros((1, 17, 1))
+  out = retarget.resample(joints, rate)
+  np.testing.assert_allclose(out[:, 3], (np.arange(len(out)) / 50)[:, None] * speed)
+  assert len(out) == int(199 / rate * 50 + 1e-6) + 1
+
+
+def test_a_take_of_one_frame_stays_one_frame():
+  joints = np.ones((1, 17, 3))
+  np.testing.assert_array_equal(retarget.resample(joints, 120.0), joints)
+  assert len(retarget.cut(joints)) == 1
+
+
+def test_takes_are_cut_at_jumps_and_short_pieces_dropped():
+  joints = np.zeros((400, 17, 3))
+  joints[100:, 4] += 0.2  # 10 m/s for one frame
+  joints[150:, 9] += 0.2
+  joints[300:, 9, 0] += 0.17  # 8.5 m/s is still a person
+  pieces = retarget.cut(joints)
+  assert [len(piece) for piece in pieces] == [100, 250]  # 50 frames are 1 s
+  np.testing.assert_array_equal(pieces[1], joints[150:])
+  short = retarget.cut(joints[:60])
+  assert [len(piece) for piece in short] == [60]  # an uncut take stays whole
+
+
+def test_pieces_are_named_by_letters(tmp_path):
+  take = dummy.march("3dsmax", t_pose=False)
+  motion = np.tile(take.motion, (2, 1))
+  motion[len(take.motion) :, 0] += 100  # CMU units
+  path = tmp_path / "07_02.bvh"
+  bvh.write(path, dataclasses.replace(take, motion=motion))
+  found = list(retarget.read_take(path, "march"))
+  assert [clip.name for clip in found] == ["07_02_a", "07_02_b"]
+  assert {clip.subject for clip in found} == {"07"}
+  assert {clip.action for clip in found} == {"march"}
+  assert [retarget._letters(i) for i in (0, 25, 26, 52)] == ["a", "z", "aa", "ba"]
+
+
+def test_unknown_skeleton_is_refused_with_the_missing_joints(tmp_path):
+  take = dummy.march("motionbuilder")
+  names = ["Neck2" if name == "Neck1" else name for name in take.names]
+  path = tmp_path / "07_02.bvh"
+  bvh.write(path, dataclasses.replace(take, names=tuple(names)))
+  message = "07_02.bvh: got a skeleton that is none of .* motionbuilder, needs Neck1 as"
+  with pytest.raises(ValueError, match=message):
+    list(retarget.read_take(path))
+
+
+def test_a_file_in_another_unit_is_refused(tmp_path):
+  take = dummy.march("motionbuilder")
+  path = tmp_path / "07_02.bvh"
+  bvh.write(path, dataclasses.replace(take, offsets=100 * take.offsets))
+  with pytest.raises(ValueError, match=r"07_02.bvh: got legs of 82 m, expected about"):
+    list(retarget.read_take(path))
+
+
+def test_names_give_subject_and_trial():
+  cases = {
+    "02_03": (2, 3),
+    "131_01": (131, 1),
+    "60_10_daz": (60, 10),
+    "111_02b": (111, 2),
+  }
+  for stem, expected in cases.items():
+    assert retarget.take_name(pathlib.Path(f"{stem}.bvh")) == expected
+  with pytest.raises(ValueError, match=r"dance.bvh: got a name without a CMU number"):
+    retarget.take_name(pathlib.Path("dance.bvh"))

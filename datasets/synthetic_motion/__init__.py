@@ -1,0 +1,1 @@
+"""Procedural human motion, the default dataset of jaxpose."""

@@ -1,0 +1,48 @@
+"""Every knob of a training run, with its default.
+
+A config file starts from `base_config()`, which is locked: it can set a knob but not
+invent one. The contents of `model`, `schedule`, `optimizer`, `call_schedules`, `losses`
+and `evals` are arguments of what they name, so a config replaces them whole, and what
+is wrong in them is refused where they are used.
+"""
+
+import ml_collections
+
+
+def base_config() -> ml_collections.ConfigDict:
+  """The locked defaults; steps count optimiser updates, batches are global."""
+  config = ml_collections.ConfigDict()
+  config.seed = 0  # of the weights, the order of the windows, and the augmentations
+  config.model = dict(name="gla_gcn", variant="s_agcn")  # fields of models.build
+  config.inputs = ("keypoints_2d",)  # batch keys, in the order of the model's arguments
+
+  config.data = ml_collections.ConfigDict()
+  config.data.name = "synthetic_motion"  # folder under datasets/
+  config.data.builder_config = ml_collections.config_dict.placeholder(str)
+  config.data.data_dir = ml_collections.config_dict.placeholder(str)  # TFDS_DATA_DIR
+  config.data.manual_dir = ml_collections.config_dict.placeholder(str)  # raw files
+  config.data.split = "train"  # TFDS split, slices too: "train[:10%]"
+  config.data.window = 27  # frames of the input
+  config.data.batch_size = 128  # windows
+  config.data.sampling = "frames"  # or "actions": each action equally often
+  config.data.device_resident = True  # sequences on the accelerator, cut there
+
+  config.augment = ml_collections.ConfigDict()
+  config.augment.flip = True  # each window a second time, mirrored
+  config.augment.virtual_camera = False  # film each window by a new random camera
+  config.augment.detector_noise = 0.0  # factor on the errors of a 2D detector
+  config.augment.joint_dropout = 0.0  # share of 2D joints hidden for short spans
+  config.augment.label_jitter = False  # GLA-GCN's rotation and scaling of the targets
+
+  config.losses = dict(joints=dict(fn="mpjpe", key="joints_3d", weight=1.0))
+  config.optimizer = dict(name="adamw", weight_decay=1e-4)
+  config.schedule = dict(name="warmup_cosine", base=1e-3, final=1e-5, warmup_steps=100)
+  config.call_schedules = dict()  # model argument -> schedule, such as bn_momentum
+  config.total_steps = ml_collections.config_dict.placeholder(int)  # this or the next
+  config.total_epochs = ml_collections.config_dict.placeholder(int)
+  config.log_every = 20
+  config.eval_every = 1000
+  config.save_every = 1000
+  config.evals = dict()  # name -> arguments of evaluate.Evaluation
+  config.init_from = ml_collections.config_dict.placeholder(str)  # weights to start at
+  return config.lock()

@@ -1,0 +1,16 @@
+"""The model families: name -> function that builds a module from a config's fields."""
+
+import difflib
+
+import flax.linen as nn
+
+from jaxpose.models import gla_gcn
+
+MODELS = {"gla_gcn": gla_gcn.build}
+
+def build(name: str, **fields) -> nn.Module:
+  """The module `name` with the given fields; ValueError names the nearest models."""
+  if name not in MODELS:
+    near = ", ".join(difflib.get_close_matches(name, MODELS, 3, 0.0))
+    raise ValueError(f"unknown model {name!r}; nearest: {near}.")
+  return MODELS[name](**fields)

@@ -1,0 +1,319 @@
+"""Augmentations as pure functions on batches of windows.
+
+Shapes: `keypoints_2d` (b, t, j, 2) in the network's coordinates (`normalize_screen`),
+`joints_3d` (b, t, j, 3) metres in the camera's frame. The random ones take a JAX key
+first, draw for each window on its own and run inside the jitted training step; the
+others answer in the kind of array they were given.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool
+from jaxtyping import Float
+
+from jaxpose import cameras
+from jaxpose.geometry import Array
+from jaxpose.geometry import namespace
+from jaxpose.skeletons import Skeleton
+
+
+def flip(x: Float[Array, "*b j c"], skeleton: Skeleton) -> Float[Array, "*b j c"]:
+  """The mirrored body: x negated, left and right joints swapped.
+
+  For points with x = 0 in the middle: normalised keypoints or camera-frame joints.
+  """
+  xp = namespace(x)
+  x = x[..., skeleton.mirror, :]
+  return xp.concatenate([-x[..., :1], x[..., 1:]], -1)
+
+
+def flip_camera_intrinsics(intrinsics: Float[Array, "*b 9"]) -> Float[Array, "*b 9"]:
+  """Intrinsics, in normalised units, of the camera that sees the mirrored scene.
+
+  The x of the principal point and of the tangential distortion change sign (entries 2
+  and 7).
+  """
+  xp = namespace(intrinsics)
+  negated = np.isin(np.arange(9), (2, 7))
+  return xp.where(np.broadcast_to(negated, intrinsics.shape), -intrinsics, intrinsics)
+
+
+def random_flip(key: Array, batch: dict, skeleton: Skeleton) -> dict:
+  """Flips whole windows with probability 1/2, their 2D and 3D together.
+
+  Args:
+    key: JAX random key.
+    batch: `keypoints_2d`, `joints_3d` and `confidence` (b, t, j) are flipped where they
+      are present; other entries pass through.
+    skeleton: of the joint axis.
+  """
+  flipped = {
+    k: flip(batch[k], skeleton) for k in ("keypoints_2d", "joints_3d") if k in batch
+  }
+  if "confidence" in batch:
+    flipped["confidence"] = batch["confidence"][..., skeleton.mirror]
+  if not flipped:
+    raise ValueError(
+      f"got a batch with {sorted(batch)}, expected keypoints_2d or joints_3d to flip."
+    )
+  coin = jax.random.bernoulli(key, 0.5, (len(next(iter(flipped.values()))),))
+  return batch | {k: _choose(coin, x, batch[k]) for k, x in flipped.items()}
+
+
+def rotate_scale_xy(
+  joints: Float[Array, "*b j 3"],
+  angle_deg: Float[Array, "*b"],
+  scale: Float[Array, "*b"],
+) -> Float[Array, "*b j 3"]:
+  """Turns x, y about the optical axis through the origin and scales them; z stays."""
+  xp = namespace(joints, angle_deg, scale)
+  angle = xp.deg2rad(angle_deg)[..., None]
+  c, s = scale[..., None] * xp.cos(angle), scale[..., None] * xp.sin(angle)
+  x, y = joints[..., 0], joints[..., 1]
+  turned = xp.stack([c * x - s * y, s * x + c * y, joints[..., 2]], -1)
+  return turned.astype(joints.dtype)
+
+
+def label_jitter(
+  key: Array,
+  joints_3d: Float[Array, "b t j 3"],
+  angles_deg: tuple[float, ...] = (-5.0, 0.0, 5.0),
+  scales: tuple[float, ...] = (0.95, 1.0, 1.05),
+) -> Float[Array, "b t j 3"]:
+  """GLA-GCN's undocumented jitter of the root-relative 3D targets.
+
+  One angle and one scale per window, each combination equally likely. The 2D input
+  stays as it is, so this is symmetric label noise.
+  """
+  b, t = joints_3d.shape[:2]
+  key_angle, key_scale = jax.random.split(key)
+  angle = jax.random.choice(key_angle, jnp.asarray(angles_deg), (b, 1))
+  scale = jax.random.choice(key_scale, jnp.asarray(scales), (b, 1))
+  return rotate_scale_xy(
+    joints_3d, jnp.broadcast_to(angle, (b, t)), jnp.broadcast_to(scale, (b, t))
+  )
+
+
+def joint_noise_scale(skeleton: Skeleton) -> Float[np.ndarray, " j"]:
+  """Relative 2D noise per joint: 1 at the root, 2 at the ends of the longest limb.
+
+  Grows with the number of bones to the root, as detectors are surest of the hips and
+  least sure of wrists and ankles.
+  """
+  depth = np.zeros(skeleton.num_joints)
+  for j in range(skeleton.num_joints):
+    parent = skeleton.parents[j]
+    while parent >= 0:
+      depth[j] += 1
+      parent = skeleton.parents[parent]
+  return (1 + depth / max(depth.max(), 1)).astype(np.float32)
+
+
+def detector_noise(
+  key: Array,
+  keypoints_2d: Float[Array, "b t j 2"],
+  skeleton: Skeleton,
+  *,
+  white: float = 0.004,
+  drift: float = 0.008,
+  memory: float = 0.9,
+  outlier_rate: float = 0.05,
+  outlier_factor: float = 4.0,
+) -> Float[Array, "b t j 2"]:
+  """Adds the errors of a 2D detector: frame-to-frame jitter and slow drift.
+
+  Standard deviations are in units of the person's size in the window (diagonal of the
+  mean frame's box), because detectors err in proportion to the person, and are scaled
+  by `joint_noise_scale`. Both parts have heavy tails (a contaminated normal): a share
+  of the frames (jitter) and of the joints of a window (drift) is `outlier_factor`
+  times as wrong.
+
+  Args:
+    key: JAX random key.
+    keypoints_2d: normalised.
+    skeleton: of the joint axis.
+    white: jitter, independent from frame to frame.
+    drift: stationary first-order autoregressive error.
+    memory: correlation of the drift between neighbouring frames.
+    outlier_rate: share of outliers.
+    outlier_factor: their standard deviation over the others'.
+  """
+  b, t, j, _ = keypoints_2d.shape
+  keys = jax.random.split(key, 4)
+  shape = keypoints_2d.shape
+
+  def spread(key, *shape):
+    wrong = jax.random.bernoulli(key, outlier_rate, shape)
+    return jnp.where(wrong, outlier_factor, 1.0)
+
+  jitter = white * jax.random.normal(keys[0], shape) * spread(keys[1], b, t, j, 1)
+  # The autoregression as one product with its Cholesky factor; a scan over frames
+  # would serialise them.
+  factor = jnp.asarray(_autoregression(t, memory))
+  slow = jnp.einsum("st,btjc->bsjc", factor, jax.random.normal(keys[2], shape))
+  slow = drift * slow * spread(keys[3], b, 1, j, 1)
+  box = keypoints_2d.max(2) - keypoints_2d.min(2)
+  size = jnp.sqrt((box * box).sum(-1)).mean(1)[:, None, None, None]
+  per_joint = jnp.asarray(joint_noise_scale(skeleton))[None, None, :, None]
+  return keypoints_2d + (size * per_joint * (jitter + slow)).astype(keypoints_2d.dtype)
+
+
+def joint_dropout(
+  key: Array,
+  keypoints_2d: Float[Array, "b t j 2"],
+  rate: float,
+  max_span: int = 9,
+) -> tuple[Float[Array, "b t j 2"], Float[Array, "b t j"]]:
+  """Hides joints for spans of 1 to `max_span` frames.
+
+  A hidden joint gets confidence 0 (the others 1) and the straight line between the
+  frames where it was last and next seen, held before the first and after the last, as
+  `np.interp` fills gaps. A joint hidden in the whole window gets the mean of the joints
+  seen in each frame.
+
+  Args:
+    key: JAX random key.
+    keypoints_2d: normalised.
+    rate: expected share of hidden joints.
+    max_span: longest span in frames.
+
+  Returns:
+    Keypoints and confidences.
+  """
+  if not 0 <= rate < 1:
+    raise ValueError(f"got a dropout rate of {rate}, expected 0 <= rate < 1.")
+  seen = ~_spans(key, keypoints_2d.shape[:3], rate, max_span)
+  confidence = seen.astype(keypoints_2d.dtype)
+  return _fill(keypoints_2d, seen), confidence
+
+
+def virtual_camera(
+  key: Array,
+  joints: Float[Array, "b t j 3"],
+  rotation: Float[Array, "b 3 3"] | None = None,
+  position: Float[Array, "b 3"] | None = None,
+  *,
+  root: int = 0,
+  max_offset: float = 2.0,
+  near: float = 1.0,
+) -> tuple[Float[Array, "b t j 2"], Float[Array, "b t j 3"]]:
+  """Films each window anew by a random camera drawn like those of `camera_ring`.
+
+  Uniform azimuth, distance 4.5 to 6.5 m, height 1.2 to 1.8 m, focal length 1100 to
+  1200 px for a square image of 1000 px, level, without distortion. It looks at the
+  window's mean root plus a horizontal offset drawn uniformly from a disc, because a
+  camera that is fixed for a clip rarely has the person in its middle; the offset is
+  halved, then dropped where it would put a joint outside the picture. A camera whom
+  someone comes closer than `near` in the window steps back along its view.
+
+  Args:
+    key: JAX random key.
+    joints: metres; in the world (z up, floor at 0), or in the frame of the camera that
+      `rotation` and `position` describe.
+    rotation: world to camera, of each window.
+    position: of the camera in the world, metres.
+    root: index of the root joint.
+    max_offset: radius of the disc of look-at offsets, metres.
+    near: smallest depth of any joint in the window, metres.
+
+  Returns:
+    Normalised keypoints, and joints in the new camera's frame.
+  """
+  b, t, j, _ = joints.shape
+  world = joints.reshape(b, t * j, 3)
+  if (rotation is None) != (position is None):
+    raise ValueError(
+      "got one of rotation and position, expected both (joints in a camera's frame) or "
+      "neither (joints in the world)."
+    )
+  if rotation is not None:
+    world = cameras.camera_to_world(world, rotation, position)
+  target = world.reshape(b, t, j, 3)[:, :, root].mean(1)
+
+  keys = jax.random.split(key, 6)
+
+  def uniform(i, low, high):
+    return jax.random.uniform(keys[i], (b,), joints.dtype, low, high)
+
+  azimuth, distance = uniform(0, 0, 2 * np.pi), uniform(1, 4.5, 6.5)
+  centre = jnp.stack(
+    [
+      target[:, 0] + distance * jnp.cos(azimuth),
+      target[:, 1] + distance * jnp.sin(azimuth),
+      uniform(2, 1.2, 1.8),
+    ],
+    -1,
+  )
+  focal = uniform(3, 1100, 1200) * (2 / 1000)
+  radius, angle = max_offset * jnp.sqrt(uniform(4, 0, 1)), uniform(5, 0, 2 * np.pi)
+  offset = jnp.stack([jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)], -1)
+  offset = radius[:, None] * offset
+
+  def film(share):
+    view = cameras.look_at(centre, target + share * offset)
+    points = cameras.world_to_camera(world, view, centre)
+    back = jnp.maximum(near - points[..., 2].min(-1), 0)
+    zero = jnp.zeros_like(back)
+    points = points + jnp.stack([zero, zero, back], -1)[:, None]
+    pixels = focal[:, None, None] * points[..., :2] / points[..., 2:]
+    return pixels, points
+
+  pixels, points = film(0.0)
+  for share in (0.5, 1.0):
+    tried, tried_points = film(share)
+    inside = (jnp.abs(tried) < 1).all((1, 2))
+    pixels = _choose(inside, tried, pixels)
+    points = _choose(inside, tried_points, points)
+  return pixels.reshape(b, t, j, 2), points.reshape(b, t, j, 3)
+
+
+def _choose(chosen: Bool[Array, " b"], yes: Array, no: Array) -> Array:
+  """Per example of the batch."""
+  return jnp.where(chosen.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
+
+
+def _autoregression(t: int, memory: float) -> Float[np.ndarray, "t t"]:
+  """Cholesky factor of the covariance memory^|s - t|."""
+  lag = np.subtract.outer(np.arange(t), np.arange(t))
+  factor = np.where(lag >= 0, memory ** np.maximum(lag, 0.0), 0.0)
+  factor[:, 1:] *= np.sqrt(1 - memory**2)
+  return factor.astype(np.float32)
+
+
+def _spans(
+  key: Array, shape: tuple, rate: float, max_span: int
+) -> Bool[Array, "b t j"]:
+  """True in spans that start anywhere, also before the window, with equal chance."""
+  b, t, j = shape
+  key_start, key_length = jax.random.split(key)
+  padded = (b, t + max_span - 1, j)
+  start_rate = -np.log1p(-rate) / ((max_span + 1) / 2)
+  starts = jax.random.bernoulli(key_start, -np.expm1(-start_rate), padded)
+  length = jax.random.randint(key_length, padded, 1, max_span + 1)
+  frame = jnp.arange(padded[1])[None, :, None]
+  end = jax.lax.cummax(jnp.where(starts, frame + length, 0), axis=1)
+  return (end > frame)[:, max_span - 1 :]
+
+
+def _fill(points: Float[Array, "b t j 2"], seen: Bool[Array, "b t j"]) -> Array:
+  """Unseen joints on the line between their neighbours in time that are seen."""
+  t = points.shape[1]
+  frame = jnp.broadcast_to(jnp.arange(t)[None, :, None], seen.shape)
+  last = jax.lax.cummax(jnp.where(seen, frame, -1), axis=1)
+  following = jax.lax.cummin(jnp.where(seen, frame, t), axis=1, reverse=True)
+  never = (last < 0) & (following == t)
+  before = jnp.where(last < 0, following, last)
+  after = jnp.where(following == t, last, following)
+  share = (frame - before) / jnp.maximum(after - before, 1)
+
+  def at(index):
+    index = jnp.clip(index, 0, t - 1)[..., None]
+    return jnp.take_along_axis(points, jnp.broadcast_to(index, points.shape), 1)
+
+  share = share[..., None].astype(points.dtype)
+  line = at(before) + share * (at(after) - at(before))
+  count = jnp.maximum(seen.sum(2, keepdims=True), 1)[..., None].astype(points.dtype)
+  middle = jnp.where(seen[..., None], points, 0).sum(2, keepdims=True) / count
+  filled = jnp.where(never[..., None], middle, line)
+  return jnp.where(seen[..., None], points, filled)

@@ -1,0 +1,69 @@
+"""The CMU reader against the three public BVH files whose joints are kept as npz."""
+
+import collections
+
+import numpy as np
+import pytest
+from cmu_mocap import bvh
+from cmu_mocap import retarget
+
+from jaxpose import skeletons
+from tests import builder_testing
+
+H36M = skeletons.get("h36m17")
+TOLERANCE = 0.1  # mm; the npz rounds each coordinate to 0.1 mm, so 0.087 mm at most
+
+
+def stored_clip(shared, split, name):
+  with np.load(shared / f"data/cmu_mocap/cmu_{split}.npz") as data:
+    i = list(data["clip_name"]).index(name)
+    start, length = data["clip_start"][i], data["clip_len"][i]
+    return data["joints3d"][start : start + length]
+
+
+@pytest.mark.parametrize(
+  ("file", "split", "names"),
+  [
+    ("131_01.bvh", "val", ["131_01"]),
+    ("jumping_jacks.bvh", "train", ["u_jumping_jacks"]),
+    ("60_10_daz.bvh", "train", ["60_10_a", "60_10_b"]),
+  ],
+)
+def test_a_real_file_gives_the_stored_joints_to_a_tenth_of_a_millimetre(
+  shared, tmp_path, file, split, names
+):
+  # A name with a number, since jumping_jacks.bvh has none.
+  path = tmp_path / "99_01.bvh"
+  path.write_bytes((shared / "data/cmu_mocap/raw" / file).read_bytes())
+  found = list(retarget.read_take(path))
+  assert len(found) == len(names)
+  for clip, name in zip(found, names, strict=True):
+    expected = stored_clip(shared, split, name)
+    assert clip.joints.shape == expected.shape
+    error_mm = 1000 * np.linalg.norm(clip.joints - expected, axis=-1)
+    assert error_mm.max() < TOLERANCE, f"{name}: {error_mm.max():.3f} mm"
+
+
+def test_a_real_file_survives_a_rewrite(shared, tmp_path):
+  motion = bvh.read(shared / "data/cmu_mocap/raw/60_10_daz.bvh")
+  bvh.write(tmp_path / "again.bvh", motion)
+  again = bvh.read(tmp_path / "again.bvh")
+  assert again.names == motion.names
+  positions, expected = (m.forward_kinematics()[0] for m in (again, motion))
+  np.testing.assert_allclose(positions, expected, atol=1e-4)  # centimetres
+
+
+def test_the_prepared_set_builds_with_the_bodies_in_view(shared, tmp_path):
+  splits = builder_testing.build_and_read(
+    "cmu_mocap", tmp_path, shared / "data/cmu_mocap"
+  )
+  builder_testing.check_splits(splits, H36M)
+  counts = {name: len(records) for name, records in splits.items()}
+  assert counts == {"train": 4 * 99, "validation": 4 * 12, "test": 4 * 22}
+  subjects = collections.defaultdict(set)
+  for name, records in splits.items():
+    subjects[name] = {builder_testing.text(record, "subject") for record in records}
+    in_view = np.concatenate([record["frame_valid"] for record in records])
+    assert in_view.mean() > 0.98, f"{name}: {in_view.mean():.4f}"
+  assert subjects["test"] == {"02", "35"}
+  assert subjects["validation"] == {"03", "08", "131"}

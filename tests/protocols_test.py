@@ -1,0 +1,233 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jaxpose import metrics
+from jaxpose import protocols
+from jaxpose import skeletons
+from jaxpose.protocols import SequencePrediction
+
+
+def item(error, subject="S9", action="Walking", frames=4, joints=17, **kw):
+  """A sequence whose predictions are off by `error` metres along x, the root by 0."""
+  rng = np.random.default_rng(frames)
+  target = rng.normal(size=(frames, joints, 3)).astype(np.float32)
+  pred = target - target[:, :1]
+  pred[:, 1:, 0] += error
+  return SequencePrediction(pred, target, subject, action, **kw)
+
+
+def moved(part, **kw):
+  return dataclasses.replace(part, **kw)
+
+
+@pytest.mark.parametrize("name", list(protocols.PROTOCOLS))
+def test_every_protocol_says_what_its_number_means(name):
+  protocol = protocols.get(name)
+  assert protocol.name == name
+  assert protocol.source
+  assert protocol.note
+  assert protocol.unit in ("mm", "mm/frame")
+  assert protocol.joints == skeletons.get(protocol.skeleton).joints
+  assert protocol.root in ("as predicted", "zeroed", "re-centred")
+  assert protocol.averaging in ("frames", "actions", "subjects_actions")
+  assert set(protocol.metrics) <= set(metrics.METRICS)
+
+
+@pytest.mark.parametrize("name", list(protocols.PROTOCOLS))
+def test_a_perfect_prediction_scores_zero_error(name):
+  protocol = protocols.get(name)
+  rng = np.random.default_rng(0)
+  target = rng.normal(size=(5, len(protocol.joints), 3)).astype(np.float32)
+  root = skeletons.get(protocol.skeleton).root
+  pred = target - target[:, root : root + 1]
+  result = protocols.score(protocol, [SequencePrediction(pred, target, "S1", "Jog 1")])
+  assert result.total == pytest.approx(0, abs=1e-3)
+  if "pck" in protocol.metrics:
+    assert result.totals["pck"] == 100
+    assert result.totals["auc"] == pytest.approx(100 * 30 / 31)
+
+
+def test_alignment_follows_the_metric():
+  fitted = {
+    name: protocols.get(f"h36m_{name}").alignment for name in ("p1", "p2", "p3")
+  }
+  assert fitted == dict(p1="none", p2="similarity", p3="scale")
+
+
+def test_human36m_averages_actions_unweighted_and_pools_takes_by_frames():
+  parts = [
+    item(0.017, action="Walking", frames=4),
+    item(0.034, action="Walking 1", frames=12),
+    item(0.085, action="Photo 2", frames=2, subject="S11"),
+  ]
+  result = protocols.score("h36m_p1", iter(parts))
+  # 16 of the 17 joints are off.
+  walking, photo = 16 * (4 * 1 + 12 * 2) / 16, 16 * 5
+  assert result.table["Walking"]["mpjpe"] == pytest.approx(walking, rel=1e-4)
+  assert result.table["Photo"]["mpjpe"] == pytest.approx(photo, rel=1e-4)
+  assert result.total == pytest.approx((walking + photo) / 2, rel=1e-4)
+  assert result.frames == dict(Walking=16, Photo=2)
+
+
+def test_cmu_weighs_every_frame_alike():
+  parts = [item(0.017, action="run", frames=9), item(0.034, action="jump", frames=3)]
+  result = protocols.score("cmu_p1", parts)
+  assert result.total == pytest.approx(16 * (9 * 1 + 3 * 2) / 12, rel=1e-4)
+
+
+def test_root_handling_differs_by_protocol():
+  part = item(0.0)
+  part.pred[:, 0, 0] += 0.017
+  scores = {n: protocols.score(n, [part]).total for n in ("h36m_p1", "cmu_p1")}
+  # As predicted, one joint of 17 is off; re-centred, the 16 others are.
+  assert scores["h36m_p1"] == pytest.approx(1, rel=1e-4)
+  assert scores["cmu_p1"] == pytest.approx(16, rel=1e-4)
+  target = np.random.default_rng(1).normal(size=(3, 17, 3))
+  pred = target - target[:, 14:15]
+  pred[:, 14] += 7
+  zeroed = protocols.score("mpi3dhp", [SequencePrediction(pred, target, "TS1", "")])
+  assert zeroed.total == pytest.approx(0, abs=1e-9)
+
+
+def test_scores_equal_the_published_metrics(golden):
+  data = np.load(golden / "metrics_17j.npz")
+  pred, gt = data["pred"], data["gt"].copy()
+  gt -= gt[:, :1]
+  part = SequencePrediction(pred, gt, "S9", "Eating 1")
+  expected = dict(
+    h36m_p1=metrics.mpjpe(pred, gt).mean(),
+    h36m_p2=data["p_mpjpe"],
+    h36m_p3=metrics.n_mpjpe(pred, gt).mean(),
+    h36m_mpjve=metrics.velocity_error(pred, gt),
+  )
+  for name, value in expected.items():
+    score = protocols.score(name, [part]).total
+    assert score == pytest.approx(1000 * value, rel=1e-5), name
+
+
+def test_mpi3dhp_groups_weigh_by_their_joints_and_skip_three_joints():
+  rng = np.random.default_rng(2)
+  target = rng.normal(size=(50, 17, 3))
+  pred = target - target[:, 14:15] + 0.12 * rng.normal(size=(50, 17, 3))
+  pred[:, [15, 16]] += 5
+  result = protocols.score("mpi3dhp", [SequencePrediction(pred, target, "TS2", "")])
+  relative = target - target[:, 14:15]
+  weighted = sum(
+    len(group)
+    * (np.linalg.norm((pred - relative)[:, list(group)], axis=-1) < 0.15).mean()
+    for group in metrics.MPI3DHP_GROUPS.values()
+  )
+  assert result.totals["pck"] == pytest.approx(100 * weighted / 14)
+  assert 5 < result.totals["auc"] < result.totals["pck"] < 95
+
+
+def test_velocity_is_taken_within_sequences_and_not_across_invalid_frames():
+  still = item(0.0, frames=6)
+  shifted = moved(still, pred=still.pred + 1)
+  assert protocols.score("h36m_mpjve", [still, shifted]).total == pytest.approx(
+    0, abs=1e-2
+  )
+  jump = still.pred.copy()
+  jump[3] += 1
+  valid = np.arange(6) != 3
+  masked = moved(still, pred=jump, valid=valid)
+  assert protocols.score("h36m_mpjve", [masked]).total == pytest.approx(0, abs=1e-3)
+  result = protocols.score("h36m_mpjve", [moved(still, pred=jump)])
+  assert result.total == pytest.approx(1000 * np.sqrt(3) * 2 / 5, rel=1e-3)
+
+
+def test_invalid_frames_do_not_count_even_if_nan():
+  part = item(0.017, frames=6, valid=np.arange(6) < 4)
+  part.pred[4:] = np.nan
+  result = protocols.score("cmu_p1", [part])
+  assert result.total == pytest.approx(16, rel=1e-4)
+  assert result.frames == {"Walking": 4}
+
+
+def test_frame_stride_scores_every_nth_frame():
+  part = item(0.0, frames=6)
+  part.pred[1::2, 1:, 0] += 1
+  halved = dataclasses.replace(protocols.get("cmu_p1"), frame_stride=2)
+  assert protocols.score(halved, [part]).total == pytest.approx(0, abs=1e-3)
+  assert protocols.score("cmu_p1", [part]).total > 100
+
+
+def humaneva_parts():
+  chunks = [
+    ("S1", "Walking 1 chunk0", 0.015, 8),
+    ("S1", "Walking 1 chunk0", 0.015, 8),
+    ("S1", "Walking 1 chunk3", 0.03, 4),
+    ("S1", "Walking 1 chunk3", 0.06, 4),
+    ("S2", "Jog 1 chunk0", 0.15, 2),
+  ]
+  return [item(e, s, a, f, joints=15) for s, a, e, f in chunks]
+
+
+def test_humaneva_pools_all_chunks_per_subject_and_action():
+  result = protocols.score("humaneva_p1", humaneva_parts())
+  walking = 14 * (16 * 1 + 4 * 2 + 4 * 4) / 24
+  assert result.table["S1 Walking"]["mpjpe"] == pytest.approx(walking, rel=1e-4)
+  assert result.table["S2 Jog"]["mpjpe"] == pytest.approx(140, rel=1e-4)
+  assert result.total == pytest.approx((walking + 140) / 2, rel=1e-4)
+
+
+def test_the_compatibility_option_scores_only_the_last_chunk_of_all_cameras():
+  result = protocols.score("humaneva_p1_last_chunk", humaneva_parts())
+  assert result.table["S1 Walking"]["mpjpe"] == pytest.approx(14 * 3, rel=1e-4)
+  assert "not a fair score" in result.protocol.note
+
+
+def test_action_names_lose_take_and_chunk_numbers():
+  names = ["Walking 1", "Walking", "Walking 1 chunk12", "Sitting Down 2", "07_01"]
+  stripped = [protocols.action_name(name) for name in names]
+  assert stripped == ["Walking", "Walking", "Walking", "Sitting Down", "07_01"]
+
+
+def test_table_prints_like_a_paper():
+  parts = [item(0.017), item(0.034, action="Photo", subject="S11")]
+  table = protocols.format_table(protocols.score("h36m_p1", parts))
+  assert table.splitlines() == [
+    "| h36m_p1 | Walking | Photo | Avg. |",
+    "|---|---:|---:|---:|",
+    "| MPJPE (mm) | 16.0 | 32.0 | 24.0 |",
+  ]
+  frames = protocols.format_table(protocols.score("cmu_p1", parts), decimals=0)
+  assert frames.splitlines()[0].endswith("| All |")
+  assert frames.splitlines()[2] == "| MPJPE (mm) | 16 | 32 | 24 |"
+
+
+def test_scoring_is_fast_enough_to_use_after_every_epoch():
+  import time
+
+  part = item(0.01, frames=20_000)
+  start = time.perf_counter()
+  protocols.score("cmu_p2", [part])
+  assert time.perf_counter() - start < 5
+
+
+def test_unknown_protocol_is_refused_with_the_nearest():
+  with pytest.raises(ValueError, match="unknown protocol 'h36m_p4'; nearest: h36m_p"):
+    protocols.score("h36m_p4", [])
+
+
+@pytest.mark.parametrize("parts", [[], [item(0.0, valid=np.zeros(4, bool))]])
+def test_nothing_to_score_is_refused(parts):
+  with pytest.raises(
+    ValueError, match="got no valid frame to score, expected at least"
+  ):
+    protocols.score("cmu_p1", parts)
+
+
+@pytest.mark.parametrize("which", ["predictions", "targets"])
+def test_poses_that_are_not_finite_are_refused(which):
+  part = item(0.0)
+  (part.pred if which == "predictions" else part.target)[2, 3, 1] = np.inf
+  with pytest.raises(ValueError, match=f"'Walking': 1 of 4 frames of the {which} are"):
+    protocols.score("cmu_p1", [part])
+
+
+def test_wrong_joints_are_refused():
+  with pytest.raises(ValueError, match=r"expected both \(frames, 17, 3\) .* 'h36m17'"):
+    protocols.score("cmu_p1", [item(0.0, joints=15)])

@@ -1,0 +1,291 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxpose import cameras
+from jaxpose import geometry
+from jaxpose import skeletons
+from jaxpose import transforms
+
+H36M = skeletons.get("h36m17")
+KEY = jax.random.key(0)
+
+
+def array(*shape, seed=0):
+  return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+def person(b=64, t=27, seed=0):
+  """World joints of something person-sized that wanders about; (b, t, 17, 3)."""
+  rng = np.random.default_rng(seed)
+  body = rng.uniform([-0.4, -0.4, -0.9], [0.4, 0.4, 0.9], size=(b, 1, 17, 3))
+  body[:, :, 0] = 0
+  path = (
+    rng.uniform(-2, 2, size=(b, 1, 1, 3))
+    + rng.normal(size=(b, 1, 1, 3)) * 0.5 * (np.linspace(-1, 1, t)[:, None, None])
+  )
+  path[..., 2] = 0.95
+  return jnp.asarray(body + path, jnp.float32)
+
+
+@pytest.mark.parametrize("name", list(skeletons.SKELETONS))
+def test_flip_twice_is_nothing(name):
+  skeleton = skeletons.get(name)
+  x = array(2, 3, skeleton.num_joints, 3)
+  once = transforms.flip(x, skeleton)
+  np.testing.assert_array_equal(transforms.flip(once, skeleton), x)
+  np.testing.assert_array_equal(transforms.flip(np.asarray(x), skeleton), once)
+
+
+def test_flip_negates_x_and_swaps_left_and_right():
+  x = np.asarray(array(17, 2))
+  flipped = transforms.flip(x, H36M)
+  left, right = H36M.index("left_wrist"), H36M.index("right_wrist")
+  np.testing.assert_array_equal(flipped[left], x[right] * [-1, 1])
+  np.testing.assert_array_equal(flipped[0], x[0] * [-1, 1])
+
+
+def test_flipped_camera_sees_the_flipped_scene(golden):
+  data = np.load(golden / "camera_h36m_S9_cam1.npz")
+  intrinsics = data["intrinsic"].astype(np.float64)
+  intrinsics[2] = 0.05
+  points = data["camera"].astype(np.float64)
+  seen = cameras.project(points, intrinsics[None])
+  mirrored = transforms.flip_camera_intrinsics(intrinsics)
+  np.testing.assert_array_equal(mirrored[[2, 7]], -intrinsics[[2, 7]])
+  again = cameras.project(transforms.flip(points, H36M), mirrored[None])
+  np.testing.assert_allclose(again, transforms.flip(seen, H36M), atol=1e-12)
+  batched = transforms.flip_camera_intrinsics(jnp.asarray(intrinsics)[None])
+  np.testing.assert_allclose(batched[0], mirrored, rtol=1e-6)
+
+
+def test_random_flip_flips_whole_windows_together():
+  batch = dict(
+    keypoints_2d=array(200, 5, 17, 2),
+    joints_3d=array(200, 1, 17, 3, seed=1),
+    confidence=jnp.abs(array(200, 5, 17, seed=2)),
+    weight=array(200),
+  )
+  out = jax.jit(lambda k, x: transforms.random_flip(k, x, H36M))(KEY, batch)
+  assert out["weight"] is not None
+  np.testing.assert_array_equal(out["weight"], batch["weight"])
+  both = dict(
+    keypoints_2d=transforms.flip(batch["keypoints_2d"], H36M),
+    joints_3d=transforms.flip(batch["joints_3d"], H36M),
+    confidence=batch["confidence"][..., H36M.mirror],
+  )
+  flipped = np.asarray((out["joints_3d"] == both["joints_3d"]).all((1, 2, 3)))
+  assert 60 < flipped.sum() < 140
+  for key, mirrored in both.items():
+    for i in range(200):
+      expected = (mirrored if flipped[i] else batch[key])[i]
+      np.testing.assert_array_equal(out[key][i], expected)
+
+
+def test_random_flip_of_nothing_is_refused():
+  with pytest.raises(ValueError, match=r"got a batch with \['x'\], expected keypoints"):
+    transforms.random_flip(KEY, dict(x=array(2)), H36M)
+
+
+def test_rotate_scale_equals_the_published_jitter(golden):
+  data = np.load(golden / "label_jitter.npz")
+  pose = np.broadcast_to(data["pose"], (9, 17, 3))
+  angle, scale = data["angle_deg_scale"].T
+  out = transforms.rotate_scale_xy(pose, angle, scale)
+  np.testing.assert_allclose(out, data["out"], atol=1e-6)
+  on_jax = transforms.rotate_scale_xy(*map(jnp.asarray, (pose, angle, scale)))
+  np.testing.assert_allclose(on_jax, data["out"], atol=1e-6)
+
+
+def test_label_jitter_draws_one_of_nine_per_window(golden):
+  data = np.load(golden / "label_jitter.npz")
+  windows = jnp.broadcast_to(data["pose"], (900, 2, 17, 3))
+  out = np.asarray(jax.jit(transforms.label_jitter)(KEY, windows))
+  np.testing.assert_array_equal(out[:, 0], out[:, 1])
+  distance = np.abs(out[:, None, 0] - data["out"]).max((-1, -2))
+  assert distance.min(1).max() < 1e-5
+  counts = np.bincount(distance.argmin(1), minlength=9)
+  assert (counts > 60).all()
+  assert (counts < 150).all()
+
+
+def test_noise_grows_towards_the_ends_of_the_limbs():
+  scale = transforms.joint_noise_scale(H36M)
+  order = [H36M.index(j) for j in ("hip", "left_hip", "left_knee", "left_foot")]
+  assert (np.diff(scale[order]) > 0).all()
+  assert scale[0] == 1
+  assert scale.max() == 2
+
+
+@functools.cache
+def detector_error(**kw):
+  """Errors over what they should scale with; by default of both parts."""
+  keypoints = jnp.broadcast_to(array(1, 1, 17, 2) * 0.2, (200, 24, 17, 2))
+  noisy = jax.jit(lambda k, x: transforms.detector_noise(k, x, H36M, **kw))(
+    KEY, keypoints
+  )
+  box = np.ptp(np.asarray(keypoints[0, 0]), axis=0)
+  scale = transforms.joint_noise_scale(H36M)[:, None] * np.linalg.norm(box)
+  return np.asarray(noisy - keypoints) / scale
+
+
+def test_detector_noise_has_the_asked_size():
+  white = detector_error(white=0.01, drift=0.0, outlier_rate=0.0)
+  np.testing.assert_allclose(white.std((0, 1)), 0.01, rtol=0.07)
+  np.testing.assert_allclose(white.mean(), 0, atol=2e-4)
+  drift = detector_error(white=0.0, drift=0.02, memory=0.8, outlier_rate=0.0)
+  # Stationary: as large in the first frame as in the last.
+  np.testing.assert_allclose(drift[:, [0, 12, -1]].std((0, 2, 3)), 0.02, rtol=0.06)
+
+
+def test_detector_noise_is_correlated_in_time_as_asked():
+  def correlation(error, lag):
+    return (error[:, lag:] * error[:, :-lag]).mean() / (error**2).mean()
+
+  white = detector_error(white=0.01, drift=0.0, outlier_rate=0.0)
+  drift = detector_error(white=0.0, drift=0.02, memory=0.8, outlier_rate=0.0)
+  assert abs(correlation(white, 1)) < 0.02
+  np.testing.assert_allclose(correlation(drift, 1), 0.8, atol=0.03)
+  np.testing.assert_allclose(correlation(drift, 4), 0.8**4, atol=0.05)
+
+
+def test_detector_noise_has_heavy_tails():
+  def kurtosis(x):
+    return (x**4).mean() / (x**2).mean() ** 2
+
+  normal = detector_error(white=0.01, drift=0.0, outlier_rate=0.0)
+  assert kurtosis(normal) == pytest.approx(3, abs=0.1)
+  assert kurtosis(detector_error()) > 5
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.05, 0.3])
+def test_dropout_hides_the_asked_share_in_every_frame(rate):
+  keypoints = array(300, 20, 17, 2)
+  _, confidence = jax.jit(transforms.joint_dropout, static_argnums=2)(
+    KEY, keypoints, rate
+  )
+  missing = 1 - np.asarray(confidence)
+  assert set(np.unique(missing)) <= {0.0, 1.0}
+  np.testing.assert_allclose(missing.mean((0, 2)), rate, atol=0.02 + 0.1 * rate)
+  np.testing.assert_allclose(missing.mean(), rate, atol=0.01 + 0.02 * rate)
+
+
+def test_dropout_comes_in_spans_and_fills_like_interp():
+  keypoints = array(50, 30, 17, 2)
+  hide = jax.jit(lambda k, x: transforms.joint_dropout(k, x, 0.2, max_span=6))
+  filled, confidence = hide(KEY, keypoints)
+  filled, keypoints, confidence = map(np.asarray, (filled, keypoints, confidence))
+  missing = confidence == 0
+  starts = (missing & ~np.pad(missing, ((0, 0), (1, 0), (0, 0)))[:, :-1]).sum()
+  assert missing.sum() / starts > 2.5
+  frame = np.arange(30)
+  for b, j, c in np.ndindex(50, 1, 2):
+    seen = ~missing[b, :, j]
+    expected = np.interp(frame, frame[seen], keypoints[b, seen, j, c])
+    np.testing.assert_allclose(filled[b, :, j, c], expected, atol=1e-5)
+
+
+def test_a_joint_hidden_throughout_gets_the_mean_of_the_others():
+  points = array(2, 4, 17, 2)
+  seen = jnp.ones((2, 4, 17), bool).at[0, :, 3].set(False).at[1].set(False)
+  filled = np.asarray(jax.jit(transforms._fill)(points, seen))
+  others = np.delete(np.asarray(points[0]), 3, axis=1)
+  np.testing.assert_allclose(filled[0, :, 3], others.mean(1), atol=1e-6)
+  np.testing.assert_array_equal(filled[1], 0)
+
+
+def test_dropout_of_everything_is_refused():
+  with pytest.raises(
+    ValueError, match=r"got a dropout rate of 1.0, expected 0 <= rate"
+  ):
+    transforms.joint_dropout(KEY, array(1, 2, 17, 2), 1.0)
+
+
+def film(world, **kw):
+  run = jax.jit(lambda k, x: transforms.virtual_camera(k, x, **kw))
+  return map(np.asarray, run(KEY, world))
+
+
+def distances(pose):
+  return np.linalg.norm(pose[..., :, None, :] - pose[..., None, :, :], axis=-1)
+
+
+def test_virtual_camera_moves_the_body_rigidly():
+  world = person()
+  _, joints = film(world)
+  points = joints.reshape(64, -1, 3)[:, ::20]
+  expected = np.asarray(world).reshape(64, -1, 3)[:, ::20]
+  np.testing.assert_allclose(distances(points), distances(expected), atol=1e-4)
+  # And never mirrors it.
+  aligned = geometry.procrustes_align(points, expected)
+  np.testing.assert_allclose(aligned, expected, atol=1e-4)
+
+
+def test_virtual_camera_projects_what_it_returns():
+  keypoints, joints = film(person())
+  rays = joints[..., :2] / joints[..., 2:]
+  per_window = (keypoints * rays).sum((1, 2, 3)) / (rays * rays).sum((1, 2, 3))
+  assert (per_window > 2.2 - 1e-3).all()
+  assert (per_window < 2.4 + 1e-3).all()
+  expected = per_window[:, None, None, None] * rays
+  np.testing.assert_allclose(keypoints, expected, atol=1e-4)
+
+
+def test_virtual_cameras_are_level_and_in_the_ranges():
+  world = person(b=256, t=1)
+  # Three extra points show where the world's axes went.
+  axes = world[:, :, :1] + jnp.concatenate([jnp.zeros((1, 3)), jnp.eye(3)])[None, None]
+  keypoints, joints = film(jnp.concatenate([world, axes], 2))
+  frame = joints[:, 0, 17:]
+  rotation = np.swapaxes(frame[:, 1:] - frame[:, :1], 1, 2)
+  np.testing.assert_allclose(rotation[:, 0, 2], 0, atol=1e-4)
+  assert (rotation[:, 1, 2] < 0).all()
+  position = np.asarray(axes[:, 0, 0]) - np.einsum("bij,bi->bj", rotation, frame[:, 0])
+  assert (position[:, 2] > 1.2 - 1e-3).all()
+  assert (position[:, 2] < 1.8 + 1e-3).all()
+  away = position[:, :2] - np.asarray(world[:, :, 0, :2].mean(1))
+  distance = np.linalg.norm(away, axis=-1)
+  assert distance.min() > 4.5 - 1e-3
+  assert distance.max() < 6.5 + 1e-3
+  assert distance.std() > 0.4
+  quadrant = np.bincount(
+    (np.arctan2(away[:, 1], away[:, 0]) // (np.pi / 2)).astype(int) + 2
+  )
+  assert (quadrant > 35).all()
+  assert np.abs(keypoints[:, :, 0, 0]).max() > 0.4
+  assert np.abs(keypoints[:, :, :17]).max() < 1
+
+
+def test_without_offset_the_person_is_centred():
+  keypoints, _ = film(person(t=1), max_offset=0.0)
+  np.testing.assert_allclose(keypoints[:, 0, 0], 0, atol=1e-4)
+
+
+def test_a_fast_window_stays_in_front_of_the_camera():
+  world = person(b=128, t=81) + 10 * jnp.linspace(-1, 1, 81)[None, :, None, None]
+  _, joints = film(world)
+  assert joints[..., 2].min() > 1 - 1e-3
+
+
+def test_virtual_camera_accepts_camera_frame_joints():
+  world = person(b=8)
+  ring = cameras.camera_ring(np.random.default_rng(0), np.asarray([0, 0, 0.9]), 8)
+  rotation = jnp.stack([c.rotation for c in ring])
+  position = jnp.stack([c.position for c in ring])
+  seen = cameras.world_to_camera(world.reshape(8, -1, 3), rotation, position)
+  from_camera = transforms.virtual_camera(
+    KEY, seen.reshape(world.shape), rotation, position
+  )
+  from_world = transforms.virtual_camera(KEY, world)
+  for a, b in zip(from_camera, from_world, strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_half_a_camera_is_refused():
+  with pytest.raises(
+    ValueError, match="got one of rotation and position, expected both"
+  ):
+    transforms.virtual_camera(KEY, person(b=1), jnp.eye(3)[None])
