@@ -17,6 +17,7 @@ from jaxpose.geometry import safe_norm
 
 Number = int | float | np.number
 
+
 @dataclasses.dataclass(frozen=True)
 class Camera:
   """One calibrated camera.
@@ -35,6 +36,7 @@ class Camera:
   image_size: tuple[int, int]
   name: str = "0"
 
+
 def world_to_camera(
   points: Float[Array, "*b n 3"],
   rotation: Float[Array, "*#b 3 3"],
@@ -44,6 +46,7 @@ def world_to_camera(
   xp = namespace(points, rotation)
   return (points - position[..., None, :]) @ xp.swapaxes(rotation, -1, -2)
 
+
 def camera_to_world(
   points: Float[Array, "*b n 3"],
   rotation: Float[Array, "*#b 3 3"],
@@ -51,6 +54,7 @@ def camera_to_world(
 ) -> Float[Array, "*b n 3"]:
   """Inverse of `world_to_camera`."""
   return points @ rotation + position[..., None, :]
+
 
 def distort(
   rays: Float[Array, "*b n 2"], intrinsics: Float[Array, "*#b 9"]
@@ -61,6 +65,7 @@ def distort(
   radial = 1 + k[..., 0] * r2 + k[..., 1] * r2**2 + k[..., 2] * r2**3
   tangential = (p * rays).sum(-1)
   return rays * (radial + tangential)[..., None] + p * r2[..., None]
+
 
 def project(
   points: Float[Array, "*b n 3"], intrinsics: Float[Array, "*#b 9"]
@@ -78,6 +83,7 @@ def project(
   f, c = intrinsics[..., None, 0:2], intrinsics[..., None, 2:4]
   return f * distort(rays, intrinsics) + c
 
+
 def unproject(
   pixels: Float[Array, "*b n 2"],
   intrinsics: Float[Array, "*#b 9"],
@@ -94,6 +100,7 @@ def unproject(
     rays = rays + distorted - distort(rays, intrinsics)
   return rays
 
+
 def in_view(
   points: Float[Array, "*b n 3"],
   pixels: Float[Array, "*b n 2"],
@@ -105,6 +112,7 @@ def in_view(
   x, y = pixels[..., 0], pixels[..., 1]
   inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
   return inside & (points[..., 2] > near)
+
 
 def normalize_screen(
   pixels: Float[Array, "*b 2"], width: Number, height: Number
@@ -118,6 +126,7 @@ def normalize_screen(
   shift = xp.asarray([1.0, height / width], dtype=pixels.dtype)
   return pixels * (2.0 / width) - xp.broadcast_to(shift, pixels.shape)
 
+
 def denormalize_screen(
   points: Float[Array, "*b 2"], width: Number, height: Number
 ) -> Float[Array, "*b 2"]:
@@ -126,6 +135,7 @@ def denormalize_screen(
   width, height = float(width), float(height)
   shift = xp.asarray([1.0, height / width], dtype=points.dtype)
   return (points + xp.broadcast_to(shift, points.shape)) * (width / 2.0)
+
 
 def look_at(
   position: Float[Array, "*b 3"], target: Float[Array, "*b 3"]
@@ -139,6 +149,7 @@ def look_at(
   right = right / safe_norm(right)[..., None]
   down = xp.cross(forward, right)
   return xp.stack([right, down, forward], -2)
+
 
 def camera_ring(
   rng: np.random.Generator,

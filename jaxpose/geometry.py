@@ -14,9 +14,11 @@ from jaxtyping import Float
 
 Array = jax.Array | np.ndarray
 
+
 def namespace(*arrays):
   """`jax.numpy` if any argument is a JAX array (or tracer), else `numpy`."""
   return jnp if any(isinstance(a, jax.Array) for a in arrays) else np
+
 
 def safe_norm(x: Float[Array, "*b c"]) -> Float[Array, "*b"]:
   """Euclidean norm of the last axis whose gradient at 0 is 0 instead of NaN."""
@@ -24,6 +26,7 @@ def safe_norm(x: Float[Array, "*b c"]) -> Float[Array, "*b"]:
   square = (x * x).sum(-1)
   positive = square > 0
   return xp.where(positive, xp.sqrt(xp.where(positive, square, 1)), 0)
+
 
 def euler_to_matrix(angles: Float[Array, "*b n"], order: str) -> Float[Array, "*b 3 3"]:
   """Product of elementary rotations in the written order, `R = R_a R_b R_c`.
@@ -50,6 +53,7 @@ def euler_to_matrix(angles: Float[Array, "*b n"], order: str) -> Float[Array, "*
     result = turn if result is None else result @ turn
   return result
 
+
 def axis_angle_to_matrix(rotvec: Float[Array, "*b 3"]) -> Float[Array, "*b 3 3"]:
   """Rodrigues' formula; smooth (also its gradient) through the zero rotation."""
   xp = namespace(rotvec)
@@ -63,6 +67,7 @@ def axis_angle_to_matrix(rotvec: Float[Array, "*b 3"]) -> Float[Array, "*b 3 3"]
   k = xp.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*x.shape, 3, 3)
   eye = xp.broadcast_to(xp.eye(3, dtype=rotvec.dtype), k.shape)
   return eye + a * k + b * (k @ k)
+
 
 def matrix_to_quaternion(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 4"]:
   """Unit quaternion (w, x, y, z) with w >= 0 of a rotation matrix."""
@@ -117,6 +122,7 @@ def matrix_to_quaternion(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 4"]
   q = row / xp.sqrt((row * row).sum(-1, keepdims=True))
   return xp.where(q[..., :1] < 0, -q, q)
 
+
 def quaternion_to_matrix(quaternion: Float[Array, "*b 4"]) -> Float[Array, "*b 3 3"]:
   """Rotation matrix of a unit quaternion (w, x, y, z)."""
   xp = namespace(quaternion)
@@ -134,6 +140,7 @@ def quaternion_to_matrix(quaternion: Float[Array, "*b 4"]) -> Float[Array, "*b 3
   ]
   return xp.stack(rows, -1).reshape(*w.shape, 3, 3)
 
+
 def matrix_to_axis_angle(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3"]:
   """Axis times angle, the angle in [0, pi]."""
   xp = namespace(matrix)
@@ -144,6 +151,7 @@ def matrix_to_axis_angle(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3"]
   scale = xp.where(small, 2, angle / xp.where(small, 1, half_sine))
   return q[..., 1:] * scale
 
+
 def project_to_rotation(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3 3"]:
   """Nearest rotation in the Frobenius norm (polar part by SVD, determinant +1)."""
   xp = namespace(matrix)
@@ -151,6 +159,7 @@ def project_to_rotation(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3 3"
   sign = xp.where(xp.linalg.det(u @ vt) < 0, -1, 1).astype(u.dtype)
   flip = xp.stack([xp.ones_like(sign), xp.ones_like(sign), sign], -1)
   return (u * flip[..., None, :]) @ vt
+
 
 def procrustes_align(
   pred: Float[Array, "*b j 3"], target: Float[Array, "*b j 3"]
@@ -178,6 +187,7 @@ def procrustes_align(
   variance = xp.maximum((p * p).sum((-1, -2)), xp.finfo(p.dtype).tiny)
   scale = (s * flip).sum(-1) / variance
   return scale[..., None, None] * p @ xp.swapaxes(rotation, -1, -2) + mean_t
+
 
 def forward_kinematics(
   rotations: Float[Array, "*b j 3 3"],

@@ -150,6 +150,10 @@ def warmup_cosine(
   base: float, final: float, total_steps: int, warmup_steps: int = 0
 ) -> optax.Schedule:
   """Linear from 0 to `base`, then half a cosine to `final` at `total_steps`."""
+  if not 0 <= warmup_steps < total_steps:
+    raise ValueError(
+      f"got warmup_steps={warmup_steps} of total_steps={total_steps}, expected fewer."
+    )
   return optax.warmup_cosine_decay_schedule(0.0, base, warmup_steps, total_steps, final)
 
 

@@ -113,7 +113,7 @@ class ProtocolResult:
 # Metric: how a paper prints it, its unit, and that unit's multiple of the metric's own.
 _PRINTED = dict(
   mpjpe=("MPJPE", "mm", 1000),
-  pa_mpjpe=("P-MPJPE", "mm", 1000),
+  pa_mpjpe=("PA-MPJPE", "mm", 1000),
   n_mpjpe=("N-MPJPE", "mm", 1000),
   velocity_error=("MPJVE", "mm/frame", 1000),
   pck=("PCK@150mm", "%", 100),
@@ -258,6 +258,11 @@ def format_table(result: ProtocolResult, decimals: int = 1) -> str:
     cells = " | ".join(f"{number:.{decimals}f}" for number in numbers)
     lines.append(f"| {symbol} ({unit}) | {cells} |")
   return "\n".join(lines)
+
+
+def symbol(metric: str) -> str:
+  """How papers print a metric: "MPJPE", "PA-MPJPE" and so on."""
+  return _PRINTED[metric][0]
 
 
 def action_name(action: str) -> str:

@@ -14,6 +14,7 @@ from jaxpose import cameras
 from jaxpose import skeletons
 from jaxpose.cameras import Camera
 
+
 def features(skeleton: skeletons.Skeleton) -> dict:
   """TFDS features of a record, `t` frames of `j` joints; builders may add their own.
 
@@ -50,6 +51,7 @@ def features(skeleton: skeletons.Skeleton) -> dict:
     camera=text(),
   )
 
+
 def record(
   joints_world: Float[np.ndarray, "t j 3"],
   camera: Camera,
@@ -69,8 +71,8 @@ def record(
   if not np.isfinite(joints_world).all():
     bad = int((~np.isfinite(joints_world)).any((1, 2)).sum())
     raise ValueError(
-      f"sequence {sequence!r}: {bad} of {len(joints_world)} frames hold NaN or infinite "
-      "joints; cut them from the source before building."
+      f"sequence {sequence!r}: {bad} of {len(joints_world)} frames hold NaN or "
+      "infinite joints; cut them from the source before building."
     )
   world = joints_world.astype(np.float64)
   view = cameras.world_to_camera(
@@ -94,6 +96,7 @@ def record(
     camera=camera.name,
   )
 
+
 def film(
   joints_world: Float[np.ndarray, "t j 3"],
   rng: np.random.Generator,
@@ -116,6 +119,7 @@ def film(
   for camera in cameras.camera_ring(rng, target, num_cameras):
     key = f"{labels['sequence']}_camera{camera.name}"
     yield key, record(joints_world, camera, skeleton=skeleton, **labels)
+
 
 def clip_rng(seed: int, *names: str | int) -> np.random.Generator:
   """A generator that depends only on the seed and the clip's names."""

@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 
+
 @dataclasses.dataclass(frozen=True)
 class Skeleton:
   """A named, ordered set of joints.
@@ -74,6 +75,7 @@ class Skeleton:
       )
     return self.joints.index(joint)
 
+
 def _mirror_name(name: str) -> str:
   if name.startswith("left_"):
     return "right_" + name.removeprefix("left_")
@@ -81,8 +83,10 @@ def _mirror_name(name: str) -> str:
     return "left_" + name.removeprefix("right_")
   return name
 
+
 def _nearest(name: str, names) -> str:
   return ", ".join(difflib.get_close_matches(name, names, 3, 0.0))
+
 
 def _skeleton(name: str, text: str) -> Skeleton:
   """Reads lines of `joint < parent`; the root has no parent."""
@@ -93,6 +97,7 @@ def _skeleton(name: str, text: str) -> Skeleton:
     parents.append(parent)
   index = {joint: i for i, joint in enumerate(joints)}
   return Skeleton(name, tuple(joints), tuple(index.get(p, -1) for p in parents))
+
 
 # Human3.6M's 17 joints of VideoPose3D and its successors.
 _H36M17 = """
@@ -302,6 +307,7 @@ SKELETONS: dict[str, Skeleton] = {
     lsp14=_LSP14,
   ).items()
 }
+
 
 def get(name: str) -> Skeleton:
   """The skeleton of that name; ValueError with the nearest names if there is none."""

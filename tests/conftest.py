@@ -17,10 +17,12 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+
 @pytest.fixture(scope="session")
 def golden() -> pathlib.Path:
   """Small golden files of the original GLA-GCN that travel with the tests."""
   return ROOT / "tests" / "golden" / "gla_gcn"
+
 
 @pytest.fixture(scope="session")
 def shared() -> pathlib.Path:

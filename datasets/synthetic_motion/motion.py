@@ -7,6 +7,7 @@ import numpy as np
 from jaxpose import sequences
 
 from . import body as bodies
+from . import courses
 from . import curves
 from . import gaits
 from . import jumping
@@ -28,8 +29,8 @@ ACTIONS = (
   "jumping",
   "sitting",
 )
-_MOVING = ("walking", "running", "turning")
-_OVERLAP = 18  # frames in which one action passes into the next
+_MOVING = dict(walking=courses.walk, running=courses.run, turning=courses.turn)
+_OVERLAP = round(courses.REST * FPS)  # frames
 _PRE_ROLL = 90  # frames before a clip that starts on the move
 _REACH_OF_RING = 1.9  # metres from the middle that nearly every camera still sees
 
@@ -171,13 +172,13 @@ def _move(rng, body, style, action, start, n, enter, leave, width=None):
   `enter` and `leave` say whether the clip starts and ends on the move rather than
   standing; `width` is between the ankles at a standing end.
   """
-  gait = dict(walking=_walk, running=_run, turning=_turn)[action](rng, body, style)
+  gait = _MOVING[action](rng, body, style)
   before = _PRE_ROLL if enter else 0
   after = _PRE_ROLL if leave else 0
   total = before + n + after
   best = None
   for _ in range(20):  # paths differ in how much room they take
-    speed, yaw = _course(rng, action, gait, start, total, leave)
+    speed, yaw = courses.sample_course(rng, action, gait, start, total, leave)
     path = gaits.walk_path(speed, yaw, start.root)[before : before + n]
     room = np.linalg.norm(path - path.mean(0), axis=1).max()
     if best is None or room < best[0]:
@@ -193,98 +194,6 @@ def _move(rng, body, style, action, start, n, enter, leave, width=None):
   side = int(rng.integers(2))
   track = gaits.locomote(body, style, gait, start, speed, yaw, widths, side)
   return track[before : before + n]
-
-
-def _course(rng, action, gait, start, total, leave):
-  """(speed, yaw) per frame."""
-  t = np.arange(total) / FPS
-  ramp = rng.uniform(0.5, 0.8) * (1.3 if action == "running" else 1)
-  envelope = curves.smoothstep((t - 0.1) / ramp)
-  if not leave:
-    stop = total / FPS - _OVERLAP / FPS - 0.45
-    envelope = envelope * curves.smoothstep((stop - t) / (1.25 * ramp))
-  wobble = curves.drift(rng, total, 2, (1.5, 5.0))
-  speed = gait.speed * (1 + 0.05 * wobble[:, 0]) * envelope
-  sign = rng.choice([-1.0, 1.0])
-  if action == "turning":
-    speed = speed * rng.uniform(0.0, 0.35) * (rng.random() < 0.6)
-    rate = _turn_rate(rng, t, envelope)
-  else:
-    radius = rng.uniform(1.2, 3.0) if action == "walking" else rng.uniform(1.5, 2.0)
-    weave = 0.25 * wobble[:, 1]
-    if action == "walking" and rng.random() < 0.3:  # an S
-      weave = weave + 1.6 * np.cos(2 * np.pi * t / rng.uniform(2.5, 4.0)) - 1
-    rate = speed / radius * (1 + weave)
-    limit = 2.8 / np.maximum(speed, 0.5)  # m/s2 to the side: nobody leans further
-    rate = np.clip(rate, -limit, limit)
-  yaw = start.yaw + np.cumsum(sign * curves.smooth(rate, 8)) / FPS
-  return speed, yaw
-
-
-def _turn_rate(rng, t, envelope):
-  """(n,) turns of 70 to 200 degrees with moments of rest between them."""
-  rate = np.zeros_like(t)
-  begin = rng.uniform(0.1, 0.5)
-  sign = 1.0
-  while begin < t[-1]:
-    length = rng.uniform(1.0, 1.8)
-    angle = np.radians(rng.uniform(70, 110)) * length
-    u = np.clip((t - begin) / length, 0, 1)
-    rate += sign * angle / length * np.sin(np.pi * u) ** 2 * 2
-    sign *= rng.choice([-1.0, 1.0], p=[0.35, 0.65])
-    begin += length + rng.uniform(0.1, 0.5)
-  return rate * envelope
-
-
-def _walk(rng, body, style):
-  period = float(np.clip(rng.uniform(0.48, 0.58) / style.tempo, 0.43, 0.66))
-  speed = min(rng.uniform(0.75, 1.5), 0.4 * body.height / period)
-  pace = speed / 1.2
-  return gaits.Gait(
-    period=period,
-    duty=rng.uniform(0.6, 0.65),
-    width=rng.uniform(0.07, 0.14),
-    speed=speed,
-    heel_off=np.radians(rng.uniform(40, 52)),
-    heel_strike=np.radians(rng.uniform(12, 22)),
-    lift=rng.uniform(0.035, 0.07),
-    bounce=rng.uniform(0.012, 0.022),
-    crouch=rng.uniform(0.012, 0.03),
-    lean=np.radians(rng.uniform(0, 5)),
-    arm=np.radians(rng.uniform(17, 27)) * pace,
-    arm_centre=np.radians(rng.uniform(-3, 5)),
-    elbow=np.radians(rng.uniform(0, 12)),
-    elbow_swing=np.radians(rng.uniform(5, 14)) * pace,
-    twist=np.radians(rng.uniform(4, 8)) * pace,
-  )
-
-
-def _run(rng, body, style):
-  period = float(np.clip(rng.uniform(0.34, 0.4) / style.tempo, 0.31, 0.43))
-  duty = rng.uniform(0.35, 0.42)
-  return gaits.Gait(
-    period=period,
-    duty=duty,
-    width=rng.uniform(0.05, 0.1),
-    speed=rng.uniform(1.75, 2.3),
-    heel_off=np.radians(rng.uniform(48, 62)),
-    heel_strike=np.radians(rng.uniform(0, 10)),
-    lift=rng.uniform(0.1, 0.2),
-    bounce=0.0,
-    crouch=rng.uniform(0.035, 0.055),
-    lean=np.radians(rng.uniform(6, 14)),
-    arm=np.radians(rng.uniform(26, 40)),
-    arm_centre=np.radians(rng.uniform(-5, 5)),
-    elbow=np.radians(rng.uniform(60, 78)),
-    elbow_swing=np.radians(rng.uniform(5, 16)),
-    twist=np.radians(rng.uniform(6, 10)),
-  )
-
-
-def _turn(rng, body, style):
-  gait = _walk(rng, body, style)
-  width, lift = rng.uniform(0.12, 0.2), rng.uniform(0.06, 0.1)
-  return dataclasses.replace(gait, width=width, lift=lift)
 
 
 def _add_drift(track, style, rng):

@@ -8,6 +8,7 @@ from jaxpose.models import gla_gcn
 
 MODELS = {"gla_gcn": gla_gcn.build}
 
+
 def build(name: str, **fields) -> nn.Module:
   """The module `name` with the given fields; ValueError names the nearest models."""
   if name not in MODELS:

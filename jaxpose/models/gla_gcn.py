@@ -47,6 +47,7 @@ LINKS = {
 }
 SKELETON_GRAPHS = {"h36m": "h36m17", "mpi3dhp": "mpi3dhp17"}
 
+
 def constant_graph(name: str) -> np.ndarray:
   """Constant adjacency (3, v, v) [subset, source, target]: identity, in, out.
 
@@ -70,8 +71,10 @@ def constant_graph(name: str) -> np.ndarray:
   total = graph.sum(1, keepdims=True)
   return graph / np.where(total == 0, 1, total)
 
+
 def _he_normal(fan_out: float):
   return nn.initializers.normal((2.0 / fan_out) ** 0.5)
+
 
 class AdaptiveGraphConv(nn.Module):
   """Mixes joints by constant + learned + data-dependent adjacency, then channels.
@@ -141,6 +144,7 @@ class AdaptiveGraphConv(nn.Module):
       x = BatchNorm(name="down_bn")(conv(x, kernel, bias), train=train)
     return nn.relu(y + x)
 
+
 class Block(nn.Module):
   """`relu(temporal(graph(x)) + residual(x))`, one AGCN block.
 
@@ -183,6 +187,7 @@ class Block(nn.Module):
       y = y + BatchNorm(name="residual_bn")(conv(x, kernel, bias), train=train)
     return nn.relu(y) if self.activation else y
 
+
 def _uniform(fan_in: int):
   bound = fan_in**-0.5
 
@@ -190,6 +195,7 @@ def _uniform(fan_in: int):
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
   return init
+
 
 class GlaGcn(nn.Module):
   """GLA-GCN and the released S-AGCN; see `VARIANTS` for the named configurations.
@@ -320,6 +326,7 @@ class GlaGcn(nn.Module):
     out["joints_3d"] = pose[:, None]
     return out
 
+
 # Named configurations: what the paper and the released code call a model.
 VARIANTS: dict[str, dict] = {
   "s_agcn": {},
@@ -339,6 +346,7 @@ VARIANTS: dict[str, dict] = {
     sequence_head=True,
   ),
 }
+
 
 def build(variant: str = "s_agcn", **overrides) -> GlaGcn:
   """The named configuration, with any field of `GlaGcn` overridden.
@@ -360,5 +368,6 @@ def build(variant: str = "s_agcn", **overrides) -> GlaGcn:
   if "dtype" in fields:
     fields["dtype"] = jnp.dtype(fields["dtype"])
   return GlaGcn(**fields)
+
 
 _FLAX_FIELDS = ("parent", "name")

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxpose.models import gla_gcn
 
+
 class Entry(NamedTuple):
   """One tensor of the state dict and where it lives here.
 
@@ -30,15 +31,18 @@ class Entry(NamedTuple):
   index: tuple[int, ...] = ()
   kind: str = "same"
 
+
 def _norm(torch_name: str, path: tuple[str, ...], width: int) -> Iterator[Entry]:
   yield Entry(f"{torch_name}.weight", (width,), ("params", *path, "scale"))
   yield Entry(f"{torch_name}.bias", (width,), ("params", *path, "bias"))
   yield Entry(f"{torch_name}.running_mean", (width,), ("batch_stats", *path, "mean"))
   yield Entry(f"{torch_name}.running_var", (width,), ("batch_stats", *path, "var"))
 
+
 def _conv(name, shape, path, kind, kernel="kernel", bias="bias") -> Iterator[Entry]:
   yield Entry(f"{name}.weight", shape, ("params", *path, kernel), kind=kind)
   yield Entry(f"{name}.bias", shape[:1], ("params", *path, bias))
+
 
 def _block(
   torch_name: str, name: str, c_in: int, c_out: int, joints: int
@@ -72,6 +76,7 @@ def _block(
     )
     yield from _norm(f"{skip}.bn", (name, "residual_bn"), c_out)
 
+
 def entries(module: gla_gcn.GlaGcn) -> list[Entry]:
   """Every tensor of the released network's state dict but the batch counters."""
   j, c = module.num_joints, module.width
@@ -82,6 +87,7 @@ def entries(module: gla_gcn.GlaGcn) -> list[Entry]:
     table += _block(f"layers_tcngcn.{2 * i + 1}", f"strided_{i}", c, c, j)
   table += _conv("fc", (3, c, 1), ("head",), "linear")
   return table
+
 
 def infer(state_dict: dict[str, np.ndarray]) -> dict:
   """Width, joints and number of modules, read off the tensors.
@@ -101,6 +107,7 @@ def infer(state_dict: dict[str, np.ndarray]) -> dict:
   pattern = re.compile(r"layers_tcngcn\.(\d+)\.")
   numbers = {int(m[1]) for m in map(pattern.match, state_dict) if m}
   return dict(width=width, joints=joints, modules=(max(numbers, default=-1) + 1) // 2)
+
 
 def module_for(
   state_dict: dict[str, np.ndarray], variant: str | None = None, **fields
@@ -137,12 +144,14 @@ def module_for(
     )
   return module
 
+
 def _to_torch(array: np.ndarray, entry: Entry) -> np.ndarray:
   if entry.kind == "same":
     return array
   if entry.kind == "linear":
     return array.T.reshape(entry.shape)
   return array.transpose(2, 1, 0).reshape(entry.shape)
+
 
 def _from_torch(tensor: np.ndarray, entry: Entry) -> np.ndarray:
   if entry.kind == "same":
@@ -151,6 +160,7 @@ def _from_torch(tensor: np.ndarray, entry: Entry) -> np.ndarray:
   if entry.kind == "linear":
     return tensor.reshape(out, c_in).T
   return tensor.reshape(out, c_in, -1).transpose(2, 1, 0)
+
 
 def read(module: gla_gcn.GlaGcn, state_dict: dict[str, np.ndarray]) -> dict:
   """Variables of `module` from a state dict.
@@ -193,6 +203,7 @@ def read(module: gla_gcn.GlaGcn, state_dict: dict[str, np.ndarray]) -> dict:
     else:
       node[entry.path[-1]] = np.ascontiguousarray(value)
   return variables
+
 
 def write(module: gla_gcn.GlaGcn, variables: dict) -> dict[str, np.ndarray]:
   """The un-fused state dict of the original from our variables; inverse of `read`."""

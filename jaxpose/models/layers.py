@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 from jaxtyping import Float
 
+
 class BatchNorm(nn.Module):
   """Batch norm over all axes but the last, with PyTorch's running statistics.
 
@@ -58,6 +59,7 @@ class BatchNorm(nn.Module):
     gain, shift = jnp.expand_dims(gain, axes), jnp.expand_dims(shift, axes)
     return x * gain.astype(x.dtype) + shift.astype(x.dtype)
 
+
 def conv(
   x: Float[Array, "b v t c"],
   kernel: Float[Array, "k c d"],
@@ -90,6 +92,7 @@ def conv(
     return y
   return y + bias.astype(x.dtype).reshape(1, 1, 1, -1)
 
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x, kernel, padding):
   """Unstrided convolution, with a gradient that is fast on CPU too.
@@ -105,13 +108,16 @@ def _conv(x, kernel, padding):
   y = _conv1d(x.reshape(b * v, t, c), kernel, padding)
   return y.reshape(b, v, *y.shape[1:])
 
+
 def _conv1d(x, kernel, padding):
   return lax.conv_general_dilated(
     x, kernel, (1,), [(padding, padding)], dimension_numbers=("NWC", "WIO", "NWC")
   )
 
+
 def _conv_forward(x, kernel, padding):
   return _conv(x, kernel, padding), (x, kernel)
+
 
 def _conv_backward(padding, saved, dy):
   x, kernel = saved
@@ -129,10 +135,13 @@ def _conv_backward(padding, saved, dy):
     return jnp.einsum("btc,btd->cd", taps, dy).reshape(kernel.shape)
 
   def add(total, joint):
-    at = functools.partial(lax.dynamic_index_in_dim, index=joint, axis=1, keepdims=False)
+    at = functools.partial(
+      lax.dynamic_index_in_dim, index=joint, axis=1, keepdims=False
+    )
     return total + kernel_gradient(at(x), at(dy)), None
 
   total, _ = lax.scan(add, jnp.zeros_like(kernel), jnp.arange(x.shape[1]))
   return dx, total
+
 
 _conv.defvjp(_conv_forward, _conv_backward)

@@ -1,0 +1,317 @@
+"""Pose sequences on disk to batches of windows: endless for training, exact for scores.
+
+Sequences are held in memory once, flattened over frames; a window is a row of frame
+numbers. The same `gather` cuts windows with NumPy on the host or inside a jitted step
+from arrays on the accelerator, so both give identical batches for a seed. A batch is a
+function of the step alone: resuming needs no iterator state.
+"""
+
+import dataclasses
+import functools
+import importlib.util
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from jaxpose import cameras
+from jaxpose import resources
+from jaxpose import skeletons
+from jaxpose.geometry import Array
+from jaxpose.geometry import namespace
+
+
+class View(NamedTuple):
+  """What one record of a dataset is called, and its frame rate."""
+
+  sequence: str
+  subject: str
+  action: str
+  camera: str
+  fps: float
+
+
+@dataclasses.dataclass(frozen=True)
+class PoseData:
+  """All frames of a split, cut into runs of consecutive valid frames.
+
+  A frame in which the body is not wholly in view ends a run; windows never cross runs.
+
+  Attributes:
+    frames: arrays with a leading axis over all frames of all runs: `keypoints_2d`
+      (n, j, 2) in `normalize_screen` coordinates, `joints_3d` (n, j, 3) metres in the
+      camera's frame.
+    runs: arrays with a leading axis over runs: `first` and `last` frame number
+      (inclusive), `camera_rotation` (r, 3, 3), `camera_position` (r, 3).
+    views: of each run.
+    skeleton: of the joint axis.
+  """
+
+  frames: dict[str, Array]
+  runs: dict[str, Array]
+  views: tuple[View, ...]
+  skeleton: skeletons.Skeleton
+
+  @property
+  def num_frames(self) -> int:
+    """Frames of all runs."""
+    return len(self.frames["keypoints_2d"])
+
+  @functools.cached_property
+  def run_of_frame(self) -> np.ndarray:
+    """(n,) run that each frame belongs to."""
+    lengths = np.asarray(self.runs["last"]) - np.asarray(self.runs["first"]) + 1
+    return np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+
+
+def from_records(records, skeleton: skeletons.Skeleton | None = None) -> PoseData:
+  """`PoseData` of records as described in `jaxpose.sequences.features`.
+
+  Raises:
+    ValueError: no valid frame, mixed skeletons, or arrays that are not finite.
+  """
+  frames: dict[str, list] = dict(keypoints_2d=[], joints_3d=[])
+  runs: dict[str, list] = dict(
+    first=[], last=[], camera_rotation=[], camera_position=[]
+  )
+  views = []
+  total = 0
+  for record in records:
+    text = {
+      key: value.decode() if isinstance(value, bytes) else str(value)
+      for key, value in record.items()
+      if key in ("sequence", "subject", "action", "camera", "skeleton")
+    }
+    found = skeletons.get(text["skeleton"])
+    skeleton = skeleton or found
+    if found != skeleton:
+      raise ValueError(
+        f"sequence {text['sequence']!r}: got the skeleton {found.name!r}, expected "
+        f"{skeleton.name!r} as in the sequences before it."
+      )
+    width, height = (float(n) for n in record["image_size"])
+    arrays = dict(
+      keypoints_2d=cameras.normalize_screen(
+        np.asarray(record["keypoints_2d"], np.float32), width, height
+      ),
+      joints_3d=np.asarray(record["joints_3d"], np.float32),
+    )
+    view = View(
+      text["sequence"],
+      text["subject"],
+      text["action"],
+      text["camera"],
+      float(record["fps"]),
+    )
+    valid = np.asarray(record["frame_valid"], bool)
+    for key, array in arrays.items():
+      if not np.isfinite(array[valid]).all():
+        raise ValueError(
+          f"sequence {view.sequence!r}, camera {view.camera!r}: {key} holds NaN or "
+          "infinite numbers in valid frames; build the dataset again."
+        )
+    edges = np.flatnonzero(np.diff(np.r_[False, valid, False].astype(np.int8)))
+    for start, stop in edges.reshape(-1, 2):
+      for key, array in arrays.items():
+        frames[key].append(array[start:stop])
+      runs["first"].append(total)
+      total += int(stop - start)
+      runs["last"].append(total - 1)
+      for key in ("camera_rotation", "camera_position"):
+        runs[key].append(record[key])
+      views.append(view)
+  if skeleton is None or not total:
+    raise ValueError(
+      "got no valid frame, expected at least one sequence with the body in view; check "
+      "the split's name and the dataset."
+    )
+  stacked = {
+    key: np.asarray(values, np.int32 if key in ("first", "last") else np.float32)
+    for key, values in runs.items()
+  }
+  joined = {key: np.concatenate(values) for key, values in frames.items()}
+  return PoseData(joined, stacked, tuple(views), skeleton)
+
+
+def default_data_dir() -> pathlib.Path:
+  """TFDS's own: `TFDS_DATA_DIR`, else `tensorflow_datasets` in the home directory."""
+  return pathlib.Path(
+    os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+  ).expanduser()
+
+
+def prepare(
+  name: str,
+  *,
+  builder_config: str | None = None,
+  data_dir: str | os.PathLike | None = None,
+  manual_dir: str | os.PathLike | None = None,
+) -> pathlib.Path:
+  """Builds the dataset if it is not there yet; returns its version's folder.
+
+  See `datasets/build.py`, which this loads by path, for what it raises.
+  """
+  path = resources.folder("datasets") / "build.py"
+  spec = importlib.util.spec_from_file_location("jaxpose_build", path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.build(
+    name,
+    pathlib.Path(data_dir).expanduser() if data_dir else default_data_dir(),
+    manual_dir=manual_dir,
+    config=builder_config,
+  )
+
+
+def load(folder: str | os.PathLike, split: str = "train") -> PoseData:
+  """A split of a built dataset, in memory.
+
+  Args:
+    folder: of the built version, as `prepare` returns it.
+    split: TFDS split; slices such as "train[:10%]" too.
+
+  Raises:
+    ValueError: no such split, or nothing valid in it.
+  """
+  import tensorflow_datasets as tfds
+
+  builder = tfds.builder_from_directory(folder)
+  if split.split("[")[0] not in builder.info.splits:
+    raise ValueError(
+      f"dataset {builder.name!r} has no split {split!r}; it has "
+      f"{', '.join(builder.info.splits)}."
+    )
+  return from_records(builder.as_data_source(split=split))
+
+
+class Index(NamedTuple):
+  """Which windows make a batch: centre frames, their runs, and who is mirrored."""
+
+  centre: Int[Array, " b"]
+  run: Int[Array, " b"]
+  flip: Array  # bool (b,)
+
+
+def gather(
+  frames: dict[str, Array],
+  runs: dict[str, Array],
+  index: Index,
+  window: int,
+) -> dict[str, Array]:
+  """The windows of a batch: every array of `frames` as (b, window, ...).
+
+  Frames before a run's first or after its last are replaced by that frame. The arrays
+  of `runs` that describe the camera are given per window, and `flip` is passed on.
+  """
+  xp = namespace(*index)
+  first, last = runs["first"][index.run], runs["last"][index.run]
+  offset = np.arange(window, dtype=np.int32) - window // 2
+  frame = xp.clip(index.centre[:, None] + offset[None], first[:, None], last[:, None])
+  batch = {key: array[frame] for key, array in frames.items()}
+  for key in ("camera_rotation", "camera_position"):
+    if key in runs:
+      batch[key] = runs[key][index.run]
+  return batch | {"flip": index.flip}
+
+
+class TrainingOrder:
+  """Which windows each training step sees; a function of seed and step.
+
+  An epoch visits every frame as the centre of a window once, and with `flip` once more
+  mirrored, in an order drawn by NumPy's legacy generator: one permutation after the
+  other from one seed, as VideoPose3D and GLA-GCN do. The last partial batch of an epoch
+  is filled from the next.
+  """
+
+  def __init__(
+    self,
+    data: PoseData,
+    batch_size: int,
+    *,
+    seed: int = 0,
+    flip: bool = False,
+    sampling: str = "frames",
+  ):
+    """Prepares the order; nothing is drawn yet.
+
+    Args:
+      data: the sequences.
+      batch_size: windows of a step.
+      seed: of the order.
+      flip: also visit every window mirrored.
+      sampling: "frames" for the epochs above, or "actions" to draw, with replacement,
+        the action first and then one of its frames.
+    """
+    if sampling not in ("frames", "actions"):
+      raise ValueError(f"got sampling {sampling!r}, expected 'frames' or 'actions'.")
+    if batch_size < 1:
+      raise ValueError(f"got a batch size of {batch_size}, expected at least 1.")
+    self._run = data.run_of_frame
+    self._batch_size, self._seed, self._flip = batch_size, seed, flip
+    copies = 2 if flip else 1
+    # The plain windows of a run, then the mirrored ones, then the next run.
+    runs = zip(data.runs["first"], data.runs["last"], strict=True)
+    order = [np.tile(np.arange(a, b + 1), copies) for a, b in runs]
+    mirrored = [np.repeat(np.arange(copies) > 0, len(o) // copies) for o in order]
+    self._frame = np.concatenate(order).astype(np.int32)
+    self._mirrored = np.concatenate(mirrored)
+    self._actions = None
+    if sampling == "actions":
+      action = np.asarray([view.action for view in data.views])[self._run[self._frame]]
+      self._actions = [np.flatnonzero(action == a) for a in np.unique(action)]
+    self._epoch, self._permutation, self._generator = -1, None, None
+
+  @property
+  def steps_per_epoch(self) -> int:
+    """Steps in which about every window is seen once."""
+    return max(len(self._frame) // self._batch_size, 1)
+
+  def _order_of(self, epoch: int) -> np.ndarray:
+    if epoch < self._epoch or self._generator is None:
+      self._epoch, self._generator = -1, np.random.RandomState(self._seed)
+    while self._epoch < epoch:
+      self._permutation = self._generator.permutation(len(self._frame))
+      self._epoch += 1
+    return self._permutation
+
+  def __call__(self, step: int) -> Index:
+    """The index of the batch of a step (from 0)."""
+    size = self._batch_size
+    if self._actions is not None:
+      rng = np.random.default_rng([self._seed, step])
+      action = rng.integers(len(self._actions), size=size)
+      share = rng.random(size)
+      chosen = np.asarray(
+        [
+          self._actions[a][int(s * len(self._actions[a]))]
+          for a, s in zip(action, share, strict=True)
+        ]
+      )
+    else:
+      parts, start, n = [], step * size, len(self._frame)
+      while sum(map(len, parts)) < size:
+        epoch, at = divmod(start + sum(map(len, parts)), n)
+        parts.append(self._order_of(epoch)[at : at + size - sum(map(len, parts))])
+      chosen = np.concatenate(parts)
+    centre = self._frame[chosen]
+    return Index(centre, self._run[centre], self._mirrored[chosen])
+
+
+def evaluation_order(
+  data: PoseData, batch_size: int, frames: np.ndarray | None = None
+) -> Iterator[tuple[Index, np.ndarray]]:
+  """Every frame (or the given ones) once, in order; the last batch is padded.
+
+  Yields:
+    The index, and a mask (batch_size,) that is False for padding.
+  """
+  if frames is None:
+    frames = np.arange(data.num_frames, dtype=np.int32)
+  for start in range(0, len(frames), batch_size):
+    at = np.arange(start, start + batch_size)
+    mask = at < len(frames)
+    centre = frames[np.minimum(at, len(frames) - 1)]
+    yield Index(centre, data.run_of_frame[centre], np.zeros(batch_size, bool)), mask
