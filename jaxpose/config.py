@@ -24,7 +24,7 @@ def base_config() -> ml_collections.ConfigDict:
   config.data.split = "train"  # TFDS split, slices too: "train[:10%]"
   config.data.window = 27  # frames of the input
   config.data.batch_size = 128  # windows
-  config.data.sampling = "frames"  # or "actions": each action equally often
+  config.data.sampling = "frames"  # or "actions": rare ones more often
   config.data.device_resident = True  # sequences on the accelerator, cut there
 
   config.augment = ml_collections.ConfigDict()

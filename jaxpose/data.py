@@ -243,7 +243,8 @@ class TrainingOrder:
       seed: of the order.
       flip: also visit every window mirrored.
       sampling: "frames" for the epochs above, or "actions" to draw, with replacement,
-        the action first and then one of its frames.
+        first an action, with a chance that goes with the square root of its frames, and
+        then one of them: frequent actions stay so, but drown the rare ones less.
     """
     if sampling not in ("frames", "actions"):
       raise ValueError(f"got sampling {sampling!r}, expected 'frames' or 'actions'.")
@@ -262,6 +263,8 @@ class TrainingOrder:
     if sampling == "actions":
       action = np.asarray([view.action for view in data.views])[self._run[self._frame]]
       self._actions = [np.flatnonzero(action == a) for a in np.unique(action)]
+      share = np.sqrt([len(frames) for frames in self._actions])
+      self._share = share / share.sum()
     self._epoch, self._permutation, self._generator = -1, None, None
 
   @property
@@ -282,13 +285,10 @@ class TrainingOrder:
     size = self._batch_size
     if self._actions is not None:
       rng = np.random.default_rng([self._seed, step])
-      action = rng.integers(len(self._actions), size=size)
-      share = rng.random(size)
+      action = rng.choice(len(self._actions), size, p=self._share)
+      choices = zip(action, rng.random(size), strict=True)
       chosen = np.asarray(
-        [
-          self._actions[a][int(s * len(self._actions[a]))]
-          for a, s in zip(action, share, strict=True)
-        ]
+        [self._actions[a][int(r * len(self._actions[a]))] for a, r in choices]
       )
     else:
       parts, start, n = [], step * size, len(self._frame)

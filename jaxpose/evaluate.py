@@ -5,6 +5,7 @@ Run: python -m jaxpose.evaluate --workdir=RUN
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from collections.abc import Sequence
 

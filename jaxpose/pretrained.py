@@ -34,7 +34,7 @@ class Pretrained:
     module: the linen module.
     variables: its collections, NumPy arrays.
     model: fields for `models.build` that give the module.
-    skeleton: of the output joints; also of the input unless the model maps it.
+    skeleton: of the output joints.
     window: frames of the input.
     inputs: batch keys, in the order of the module's arguments.
     info: where the weights come from: data, steps, scores, command.
@@ -47,6 +47,12 @@ class Pretrained:
   window: int
   inputs: tuple[str, ...] = ("keypoints_2d",)
   info: dict = dataclasses.field(default_factory=dict)
+
+  @property
+  def input_skeleton(self) -> skeletons.Skeleton:
+    """Of the keypoints: that of the output, unless the model maps another one to it."""
+    mapped = getattr(self.module, "input_map", None)
+    return skeletons.get(mapped) if mapped else self.skeleton
 
 
 def make(
@@ -85,7 +91,19 @@ def save(path: str | os.PathLike, pretrained: Pretrained) -> pathlib.Path:
     )
   path.parent.mkdir(parents=True, exist_ok=True)
   flat = traverse_util.flatten_dict(pretrained.variables, sep="/")
-  metadata = dict(
+  arrays = {key: np.asarray(value) for key, value in flat.items()}
+  unfinished = path.with_suffix(".npz.unfinished")
+  with unfinished.open("wb") as f:
+    np.savez_compressed(
+      f, metadata=np.asarray(json.dumps(describe(pretrained))), **arrays
+    )
+  unfinished.rename(path)
+  return path
+
+
+def describe(pretrained: Pretrained) -> dict:
+  """What a weights file says about its arrays, as plain JSON types."""
+  return dict(
     format=1,
     model=_plain(pretrained.model),
     skeleton=pretrained.skeleton.name,
@@ -93,12 +111,6 @@ def save(path: str | os.PathLike, pretrained: Pretrained) -> pathlib.Path:
     inputs=list(pretrained.inputs),
     info=_plain(pretrained.info),
   )
-  arrays = {key: np.asarray(value) for key, value in flat.items()}
-  unfinished = path.with_suffix(".npz.unfinished")
-  with unfinished.open("wb") as f:
-    np.savez_compressed(f, metadata=np.asarray(json.dumps(metadata)), **arrays)
-  unfinished.rename(path)
-  return path
 
 
 def released() -> dict[str, dict]:
@@ -166,7 +178,7 @@ def _read(path: pathlib.Path) -> Pretrained:
     ) from error
   variables = traverse_util.unflatten_dict(arrays, sep="/")
   result = make(variables=variables, **found)
-  check(result.module, variables, result.window, result.skeleton, str(path))
+  check(result.module, variables, result.window, result.input_skeleton, str(path))
   return result
 
 

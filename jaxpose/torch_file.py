@@ -1,28 +1,26 @@
 """Reads PyTorch checkpoint files into numpy, without torch and without running them.
 
 A checkpoint is a pickle, and a pickle is a small program that may call any function it
-can name. Here the program runs on an interpreter of our own that knows the names at the
-end of this file and no others, so a hostile file can only be refused.
+can name. Here the program runs on an interpreter of our own, `torch_pickle`, that knows
+the names in `torch_globals` and no others, so a hostile file can only be refused.
 """
 
-import dataclasses
-import functools
-import math
 import mmap
 import os
 import pathlib
-import pickletools
-import re
 import struct
-import types
 import zipfile
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import BinaryIO
 
-import ml_dtypes
 import numpy as np
+
+from jaxpose.torch_globals import AGAIN
+from jaxpose.torch_globals import InvalidWeightsFile
+from jaxpose.torch_globals import expect
+from jaxpose.torch_globals import is_key
+from jaxpose.torch_pickle import Interpreter
 
 WRAPPER_KEYS = (
   "model_pos",
@@ -36,41 +34,6 @@ WRAPPER_KEYS = (
 )
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-_AGAIN = "copy or download it again"
-
-
-class InvalidWeightsFile(ValueError):
-  """The file is not a checkpoint that can be read; the message is for the user."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Unread:
-  """Stands for an object that weights do not need, such as a random generator."""
-
-  name: str
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Call:
-  """The only kind of value that a pickle may call."""
-
-  function: Callable
-
-
-@dataclasses.dataclass(eq=False)
-class _Unbuilt:
-  """A numpy array or dtype between its creation and its state in the pickle."""
-
-  build: Callable
-  value: object = None
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Storage:
-  """The raw bytes behind one or several tensors, and the type of their numbers."""
-
-  data: np.ndarray
-  dtype: np.dtype
 
 
 def load(path: str | os.PathLike) -> object:
@@ -91,7 +54,7 @@ def load(path: str | os.PathLike) -> object:
   except Exception as error:  # damaged bytes can break any step of the decoding
     reason = " ".join(f"{type(error).__name__}: {error}"[:160].split())
     raise InvalidWeightsFile(
-      f"{path}: truncated or damaged ({reason}); {_AGAIN}."
+      f"{path}: truncated or damaged ({reason}); {AGAIN}."
     ) from error
 
 
@@ -106,7 +69,7 @@ def find_state_dict(
   if weights is None:
     found = f"a {type(checkpoint).__name__}"
     if isinstance(checkpoint, Mapping):
-      shown = [repr(k)[:60] if _is_key(k) else "..." for k in list(checkpoint)[:20]]
+      shown = [repr(k)[:60] if is_key(k) else "..." for k in list(checkpoint)[:20]]
       found = f"the top-level keys {', '.join(shown) or '(none)'}"
     raise InvalidWeightsFile(
       f"no weights in the checkpoint: got {found}, expected arrays by name, bare or "
@@ -136,7 +99,7 @@ def _load(path: pathlib.Path) -> object:
       head = file.read(512)
       size = os.fstat(file.fileno()).st_size
       if not head:
-        raise InvalidWeightsFile(f"the file is empty; {_AGAIN}.")
+        raise InvalidWeightsFile(f"the file is empty; {AGAIN}.")
       if head.startswith(b"PK\x03\x04"):
         return _load_zip(file, size)
       if head[257:262] == b"ustar":
@@ -185,7 +148,7 @@ def _load_zip(file: BinaryIO, size: int) -> object:
       if length is not None and record.file_size != length:
         raise InvalidWeightsFile(
           f"truncated or damaged: got {record.file_size} bytes in {name[:60]!r}, "
-          f"expected {length}; {_AGAIN}."
+          f"expected {length}; {AGAIN}."
         )
       return archive.read(record)
 
@@ -194,12 +157,12 @@ def _load_zip(file: BinaryIO, size: int) -> object:
 
     if f"{root}/byteorder" in names:
       _refuse_big_endian(read("byteorder") == b"little")
-    return _Interpreter(size, fill).run(read("data.pkl"))
+    return Interpreter(size, fill).run(read("data.pkl"))
 
 
 def _load_legacy(stream: mmap.mmap, size: int) -> object:
   pending = {}
-  interpreter = _Interpreter(size, pending.__setitem__)
+  interpreter = Interpreter(size, pending.__setitem__)
   magic = interpreter.run(stream)
   if not isinstance(magic, int) or magic != _LEGACY_MAGIC:
     raise InvalidWeightsFile(
@@ -212,23 +175,23 @@ def _load_legacy(stream: mmap.mmap, size: int) -> object:
       f"a legacy checkpoint of another version, expected {_LEGACY_PROTOCOL}; load it "
       "with PyTorch and save it again."
     )
-  _refuse_big_endian(_expect(system, dict)["little_endian"])
+  _refuse_big_endian(expect(system, dict)["little_endian"])
   checkpoint = interpreter.run(stream)
-  for key in _expect(interpreter.run(stream), list):  # then the numbers in this order
-    data = pending.pop(_expect(key, str))
+  for key in expect(interpreter.run(stream), list):  # then the numbers in this order
+    data = pending.pop(expect(key, str))
     (count,) = struct.unpack("<q", stream.read(8))
     raw = stream.read(len(data))
     itemsize = interpreter.storages[key].dtype.itemsize
     if len(raw) != len(data) or count * itemsize != len(data):
       raise InvalidWeightsFile(
         f"truncated or damaged: got {len(raw)} bytes in storage {key[:60]!r}, expected "
-        f"{len(data)}; {_AGAIN}."
+        f"{len(data)}; {AGAIN}."
       )
     data[:] = np.frombuffer(raw, np.uint8)
   if pending:
     raise InvalidWeightsFile(
       f"truncated or damaged: the numbers of {len(pending)} storages are absent; "
-      f"{_AGAIN}."
+      f"{AGAIN}."
     )
   return checkpoint
 
@@ -239,330 +202,3 @@ def _refuse_big_endian(little: object):
       "written on a big-endian machine, expected little-endian numbers; load it with "
       "PyTorch and save it again on a little-endian one."
     )
-
-
-class _Interpreter:
-  """Runs pickles: makes plain containers and numbers, calls only what `_GLOBALS` holds.
-
-  A few lines of pickle can ask for any amount of memory or time (huge declared sizes,
-  huge integers, tuples of tuples as keys, one text encoded a million times). So sizes
-  must fit 63 bits, keys must be short and plain, and what is made beside the operands
-  in the file is charged against a few times the size of the file.
-  """
-
-  def __init__(self, size: int, fill: Callable):
-    self.budget = 4 * size  # honest arrays are charged twice, tensors once
-    self.fill = fill  # (key, data): puts a storage's bytes into data, now or later
-    self.storages = {}
-
-  def run(self, stream: object) -> object:
-    stack, outer, memo = [], [], {}
-    for code, arg, _ in pickletools.genops(stream):
-      items = None
-      if code.name in _CLOSES_MARK:
-        items, stack = stack, outer.pop()
-      match code.name:
-        case name if name in _PUSHES_OPERAND:
-          stack.append(arg)
-        case name if name in _PUSHES:
-          stack.append(_PUSHES[name])
-        case "BINGET" | "LONG_BINGET":
-          value = memo[arg]
-          stack.append(value.value if isinstance(value, _Unbuilt) else value)
-        case "BINPUT" | "LONG_BINPUT":
-          memo[arg] = stack[-1]
-        case "MEMOIZE":
-          memo[len(memo)] = stack[-1]
-        case "MARK":
-          outer.append(stack)
-          stack = []
-        case "TUPLE" | "FROZENSET":
-          stack.append(tuple(items))
-        case "TUPLE1":
-          stack[-1] = (stack[-1],)
-        case "TUPLE2":
-          stack[-2:] = [(stack[-2], stack[-1])]
-        case "TUPLE3":
-          stack[-3:] = [(stack[-3], stack[-2], stack[-1])]
-        case "EMPTY_LIST" | "EMPTY_SET":
-          stack.append([])
-        case "APPEND" | "APPENDS" | "ADDITEMS":
-          items = [stack.pop()] if items is None else items
-          _expect(stack[-1], list).extend(items)
-        case "EMPTY_DICT":
-          stack.append({})
-        case "SETITEM" | "SETITEMS":
-          items = [stack.pop(-2), stack.pop()] if items is None else items
-          _put(_expect(stack[-1], dict), items)
-        case "GLOBAL":
-          stack.append(_global(arg))
-        case "STACK_GLOBAL":
-          name, module = _expect(stack.pop(), str), _expect(stack.pop(), str)
-          stack.append(_global(f"{module[:200]} {name[:200]}"))
-        case "REDUCE" | "NEWOBJ":
-          args, function = stack.pop(), stack.pop()
-          stack.append(self.call(function, _expect(args, tuple)))
-        case "BUILD":  # attributes of anything but `_Unbuilt` are dropped
-          state, target = stack.pop(), stack[-1]
-          if isinstance(target, _Unbuilt):
-            self.charge(_expect(state, tuple))
-            target.value = stack[-1] = target.build(state)
-        case "BINPERSID":
-          stack.append(self.storage(_expect(stack.pop(), tuple)))
-        case "PROTO" | "FRAME":
-          pass
-        case "STOP":
-          return stack.pop()
-        case name:
-          raise InvalidWeightsFile(
-            f"refused: its pickle uses the operation {name}, which torch.save does not "
-            "write; nothing was executed, save the weights again with torch.save."
-          )
-    raise AssertionError("genops ends with STOP or an error")
-
-  def spend(self, amount: int):
-    self.budget -= amount
-    if self.budget < 0:
-      raise InvalidWeightsFile(
-        f"truncated or damaged: it declares more data than the file holds; {_AGAIN}."
-      )
-
-  def charge(self, args: tuple):
-    self.spend(len(args))
-    sized = str | bytes | bytearray | tuple | list | dict
-    self.spend(sum(len(a) for a in args if isinstance(a, sized)))
-
-  def call(self, function: object, args: tuple) -> object:
-    self.charge(args)
-    if isinstance(function, Unread):
-      return function
-    return _expect(function, _Call).function(*args)
-
-  def storage(self, identity: tuple) -> _Storage:
-    kind, dtype, key, _, count = identity[:5]
-    if kind != "storage" or len(identity) > 6:
-      raise TypeError("an unknown persistent id")
-    itemsize = _expect(dtype, np.dtype).itemsize
-    length = _size(count) * itemsize
-    if _expect(key, str) not in self.storages:
-      self.spend(length)
-      self.storages[key] = _Storage(np.empty(length, np.uint8), dtype)
-      self.fill(key, self.storages[key].data)
-    data = self.storages[key].data
-    if len(data) != length:
-      raise TypeError("one storage with two sizes")
-    if len(identity) == 6 and identity[5] is not None:  # files of early PyTorch
-      _, start, count = _expect(identity[5], tuple)
-      if _size(start) + _size(count) > len(data) // itemsize:
-        raise TypeError("a view beyond its storage")
-      data = data[start * itemsize : (start + count) * itemsize]
-    return _Storage(data, dtype)
-
-
-def _expect(value: object, kind: type | types.UnionType) -> object:
-  if not isinstance(value, kind):
-    raise TypeError(f"got a {type(value).__name__}, expected {kind}")
-  return value
-
-
-def _size(value: object) -> int:
-  if not 0 <= _expect(value, int) < 2**63:
-    raise TypeError("a size beyond 63 bits")
-  return int(value)
-
-
-def _sizes(values: object = ()) -> tuple[int, ...]:
-  if len(_expect(values, tuple)) > 64:
-    raise TypeError("more than 64 axes")
-  return tuple(_size(v) for v in values)
-
-
-def _is_key(value: object) -> bool:
-  if isinstance(value, tuple):
-    return len(value) <= 16 and all(
-      not isinstance(v, tuple) and _is_key(v) for v in value
-    )
-  if isinstance(value, int):
-    return -(2**63) <= value < 2**64
-  return value is None or isinstance(value, str | bytes | float)
-
-
-def _put(target: dict, items: list) -> dict:
-  for key, value in zip(items[::2], items[1::2], strict=True):
-    if not _is_key(key):
-      raise TypeError(f"a key of type {type(key).__name__}")
-    target[key] = value
-  return target
-
-
-def _global(name: str) -> object:
-  if name in _GLOBALS:
-    return _GLOBALS[name]
-  if name.startswith(("numpy.random ", "numpy.random.")):
-    return Unread(name.replace(" ", ".")[:80])
-  raise InvalidWeightsFile(
-    f"refused: it asks for {name.replace(' ', '.', 1)[:120]!r}, which is no part of "
-    "weights; nothing was executed, and if you trust its author, load it with PyTorch "
-    "and save the state dict alone."
-  )
-
-
-# What pickles may call. Arguments come from the file: nothing about them is known.
-
-
-def _tensor(storage, offset, size, stride, grad=None, hooks=None, metadata=None):
-  if metadata:
-    raise InvalidWeightsFile(
-      "a tensor is stored unconjugated or with the other sign, expected plain numbers; "
-      "call resolve_conj().resolve_neg() on it in PyTorch and save it again."
-    )
-  data, dtype = _expect(storage, _Storage).data, storage.dtype
-  offset, shape, strides = _size(offset), _sizes(size), _sizes(stride)
-  held, count = len(data) // dtype.itemsize, math.prod(shape)
-  steps = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
-  # A stretched tensor may have more elements than its storage, within reason.
-  if (count and offset + sum(steps) >= held) or count > max(held, 2**24):
-    raise InvalidWeightsFile(
-      f"truncated or damaged: a tensor of shape {str(shape)[:80]} does not fit its "
-      f"storage of {held} numbers; {_AGAIN}."
-    )
-  if not count:
-    return np.empty(shape, dtype)
-  strides = [
-    s * dtype.itemsize if n > 1 else 0 for n, s in zip(shape, strides, strict=True)
-  ]
-  return np.ndarray(shape, dtype, data, offset * dtype.itemsize, strides)
-
-
-def _tensor_v3(storage, offset, size, stride, grad, hooks, dtype, *_):
-  storage = _Storage(_expect(storage, _Storage).data, _expect(dtype, np.dtype))
-  return _tensor(storage, offset, size, stride)
-
-
-def _parameter(data: object, *_):
-  return _expect(data, np.ndarray)
-
-
-def _subclass(rebuild: object, kind: object, args: object, *_):
-  if _expect(rebuild, _Call).function not in (_tensor, _tensor_v3):
-    raise TypeError("a tensor made by something else")
-  return rebuild.function(*_expect(args, tuple))
-
-
-def _array(raw: object, dtype: object, shape: object, order: object = "C"):
-  raw = raw.encode("latin1") if isinstance(raw, str) else raw  # pickled by Python 2
-  shape = _sizes(shape)
-  if math.prod(shape) * _expect(dtype, np.dtype).itemsize != len(
-    _expect(raw, bytes | bytearray)
-  ):
-    raise TypeError("an array with more or fewer bytes than its shape")
-  return np.ndarray(shape, dtype, raw, order="F" if order == "F" else "C")
-
-
-def _scalar(dtype: object, raw: object):
-  return _array(raw, dtype, ())[()]
-
-
-def _array_state(state: tuple):
-  _, shape, dtype, fortran, raw = state
-  return _array(raw, dtype, shape, "F" if fortran is True else "C")
-
-
-def _dtype(spec: object, *_):
-  if not re.fullmatch(
-    r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,5}", _expect(spec, str)
-  ):
-    raise InvalidWeightsFile(
-      f"refused: a numpy array of type {spec[:20]!r}, expected numbers or text; "
-      "nothing was executed, save the weights without it."
-    )
-  return _Unbuilt(functools.partial(_dtype_state, np.dtype(spec)))
-
-
-def _dtype_state(dtype: np.dtype, state: tuple):
-  return dtype.newbyteorder(">") if state[1] == ">" else dtype
-
-
-def _encode(text: object, encoding: object):
-  if encoding not in ("latin1", "latin-1"):
-    raise TypeError("bytes in an unknown encoding")
-  return _expect(text, str).encode("latin1")
-
-
-def _dict(items: object = ()):
-  pairs = items.items() if isinstance(items, dict) else _expect(items, list | tuple)
-  return _put({}, [part for key, value in pairs for part in (key, value)])
-
-
-def _list(items: object = ()):
-  return list(_expect(items, list | tuple))
-
-
-def _device(kind: object, index: object = None):
-  return _expect(kind, str) if index is None else f"{_expect(kind, str)}:{_size(index)}"
-
-
-_PUSHES = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_PUSHES_OPERAND = frozenset(
-  "BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT BINSTRING SHORT_BINSTRING BINUNICODE "
-  "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8".split()
-)
-_CLOSES_MARK = frozenset("TUPLE FROZENSET APPENDS ADDITEMS SETITEMS".split())
-
-_DTYPES = {
-  name: np.dtype(getattr(ml_dtypes, name, name))
-  for name in (
-    "float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 complex64 complex128 "
-    "int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool".split()
-  )
-}
-_STORAGES = {  # name in the file -> type of its numbers
-  "torch DoubleStorage": "float64",
-  "torch FloatStorage": "float32",
-  "torch HalfStorage": "float16",
-  "torch BFloat16Storage": "bfloat16",
-  "torch ComplexFloatStorage": "complex64",
-  "torch ComplexDoubleStorage": "complex128",
-  "torch LongStorage": "int64",
-  "torch IntStorage": "int32",
-  "torch ShortStorage": "int16",
-  "torch CharStorage": "int8",
-  "torch ByteStorage": "uint8",
-  "torch BoolStorage": "bool",
-  "torch.storage UntypedStorage": "uint8",
-}
-_FUNCTIONS = {
-  "torch._utils _rebuild_tensor": _tensor,
-  "torch._utils _rebuild_tensor_v2": _tensor,
-  "torch._utils _rebuild_tensor_v3": _tensor_v3,
-  "torch._utils _rebuild_parameter": _parameter,
-  "torch._utils _rebuild_parameter_with_state": _parameter,
-  "torch._tensor _rebuild_from_type_v2": _subclass,
-  "torch Size": _sizes,
-  "torch device": _device,
-  "numpy dtype": _dtype,
-  "_codecs encode": _encode,
-  "collections OrderedDict": _dict,
-  "collections Counter": _dict,
-  "collections defaultdict": lambda *_: {},
-}
-for _core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
-  _FUNCTIONS[f"{_core}.multiarray _reconstruct"] = lambda *_: _Unbuilt(_array_state)
-  _FUNCTIONS[f"{_core}.multiarray scalar"] = _scalar
-  _FUNCTIONS[f"{_core}.numeric _frombuffer"] = _array
-_NAMES = ["torch Tensor", "torch.nn.parameter Parameter", "numpy ndarray"]
-_NAMES += ["argparse Namespace"]
-for _builtins in (
-  "__builtin__",
-  "builtins",
-):  # pickle protocols up to 2, and later ones
-  _FUNCTIONS[f"{_builtins} set"] = _list
-  _FUNCTIONS[f"{_builtins} bytes"] = lambda: b""  # others go through _codecs
-  _NAMES += [f"{_builtins} {name}" for name in ("dict", "list", "int", "float")]
-
-_GLOBALS = {
-  **{f"torch {name}": dtype for name, dtype in _DTYPES.items()},
-  **{name: _DTYPES[dtype] for name, dtype in _STORAGES.items()},
-  **{name: _Call(function) for name, function in _FUNCTIONS.items()},
-  **{name: Unread(name.replace(" ", ".")) for name in _NAMES},
-}

@@ -1,4 +1,4 @@
-"""Shared fixtures: strict ranks, simulated devices, and the optional golden folder."""
+"""Shared fixtures: strict ranks, simulated devices, small data, the golden folder."""
 
 import os
 import pathlib
@@ -16,6 +16,30 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_default_matmul_precision", "highest")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(tmp_path_factory) -> pathlib.Path:
+  """What one test or a command that it starts has compiled, the next one reads."""
+  folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+  if folder is None:
+    base = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+      base = base.parent  # the workers share one
+    folder = os.environ["JAX_COMPILATION_CACHE_DIR"] = str(base / "xla")
+  jax.config.update("jax_compilation_cache_dir", folder)
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+  return pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_data_dir(tmp_path_factory) -> pathlib.Path:
+  """A TFDS data folder with `synthetic_motion/tiny` built in it."""
+  from jaxpose import data
+
+  folder = tmp_path_factory.mktemp("tensorflow_datasets")
+  data.prepare("synthetic_motion", builder_config="tiny", data_dir=folder)
+  return folder
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ Inside, arrays are (b, v, t, c): joints `v` before time `t`, channels `c` last.
 
 import dataclasses
 import difflib
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -29,7 +30,9 @@ from jaxtyping import Float
 from jaxpose import skeleton_maps
 from jaxpose import skeletons
 from jaxpose.models.layers import BatchNorm
+from jaxpose.models.layers import Dropout
 from jaxpose.models.layers import conv
+from jaxpose.models.layers import mix
 
 TEMPORAL_KERNEL = 9
 
@@ -109,34 +112,31 @@ class AdaptiveGraphConv(nn.Module):
     mix_kernel = param("mix_kernel", _he_normal(3 * d * c), (3, c, d))
     mix_bias = param("mix_bias", nn.initializers.zeros, (3, d))
 
-    def embedding(side, k):
-      y = conv(x, embed_kernel[side, k][None], embed_bias[side, k])
-      return y.reshape(b, v, t * e)
-
+    # Joints are mixed on the side with fewer channels; both orders are the same sum.
+    channels_first = c >= d
+    kernels = [embed_kernel[side, k] for side in range(2) for k in range(3)]
+    mixed = mix(x, kernels + (list(mix_kernel) if channels_first else []))
     y = mix_bias.sum(0).astype(x.dtype).reshape(1, 1, 1, -1)
     for k in range(3):
+      source, target = (
+        (mixed[3 * side + k] + embed_bias[side, k].astype(x.dtype)).reshape(b, v, t * e)
+        for side in range(2)
+      )
       score = jnp.einsum(
-        "bun,bvn->buv",
-        embedding(0, k),
-        embedding(1, k),
-        preferred_element_type=jnp.float32,
+        "bun,bvn->buv", source, target, preferred_element_type=jnp.float32
       )
       adjacency = nn.softmax(score / (e * t), axis=1) + (constant[k] + learned[k])[None]
       adjacency = adjacency.astype(x.dtype)
-      # Joints are mixed on the side with fewer channels; both orders are the same sum.
-      if c < d:
-        z = jnp.einsum("buv,bun->bvn", adjacency, x.reshape(b, v, t * c))
-        z = conv(z.reshape(b, v, t, c), mix_kernel[k][None])
-      else:
-        z = conv(x, mix_kernel[k][None])
-        z = jnp.einsum("buv,bun->bvn", adjacency, z.reshape(b, v, t * d))
-      y = y + z.reshape(b, v, t, d)
+      z = mixed[6 + k] if channels_first else x
+      z = jnp.einsum("buv,bun->bvn", adjacency, z.reshape(b, v, -1))
+      z = z.reshape(b, v, t, -1)
+      y = y + (z if channels_first else mix(z, [mix_kernel[k]])[0])
 
     # The scale starts near 0: the graph branch of every block begins switched off.
     y = BatchNorm(nn.initializers.constant(1e-6), name="bn")(
       y, train=train, momentum=bn_momentum
     )
-    y = nn.Dropout(self.dropout, deterministic=not train)(y)
+    y = Dropout(self.dropout)(y, train=train)
     if c != d:
       kernel = param("down_kernel", _he_normal(d), (1, c, d))
       bias = param("down_bias", nn.initializers.zeros, (d,))
@@ -296,7 +296,7 @@ class GlaGcn(nn.Module):
     x = x.reshape(b, t, j, 2).transpose(0, 2, 1, 3)
 
     block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
-    drop = nn.Dropout(self.dropout, deterministic=not train)
+    drop = functools.partial(Dropout(self.dropout), train=train)
     kw = dict(graph=self.graph, graph_dropout=self.graph_dropout)
     hidden = dict(kw, features=self.width)
     x = block(**hidden, name="expand")(x, train, bn_momentum)

@@ -7,11 +7,16 @@ name, which slice of which array a tensor is, so that the same table reads and w
 
 import re
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxpose.models import gla_gcn
+
+_COUNTER = "num_batches_tracked"
+_NEUTRAL = {"scale": 1.0, "bias": 0.0, "mean": 0.0, "var": 1.0}
 
 
 class Entry(NamedTuple):
@@ -89,48 +94,56 @@ def entries(module: gla_gcn.GlaGcn) -> list[Entry]:
   return table
 
 
-def infer(state_dict: dict[str, np.ndarray]) -> dict:
+def infer(state_dict: Mapping[str, np.ndarray]) -> dict:
   """Width, joints and number of modules, read off the tensors.
 
   Raises:
     ValueError: the tensors are not those of the released GLA-GCN.
   """
+  pattern = re.compile(r"layers_tcngcn\.(\d+)\.")
+  blocks = {m[1] for m in map(pattern.match, state_dict) if m}
   try:
     width = int(state_dict["fc.weight"].shape[1])
     joints = int(state_dict["expand_gcn.gcn1.PA"].shape[-1])
   except (KeyError, IndexError):
-    some = ", ".join(sorted(state_dict)[:3]) or "no tensors"
+    width = joints = 0
+  if not (width and joints and blocks):
+    some = ", ".join(repr(n[:60]) for n in sorted(state_dict)[:3]) or "no tensors"
     raise ValueError(
       f"not a GLA-GCN state dict: got {some}, ...; expected names such as "
-      "'expand_gcn.gcn1.PA' and 'fc.weight'. Check --model and the file."
-    ) from None
-  pattern = re.compile(r"layers_tcngcn\.(\d+)\.")
-  numbers = {int(m[1]) for m in map(pattern.match, state_dict) if m}
-  return dict(width=width, joints=joints, modules=(max(numbers, default=-1) + 1) // 2)
+      "'expand_gcn.gcn1.PA', 'layers_tcngcn.0.gcn1.PA' and 'fc.weight'; check the "
+      "model's name and the file."
+    )
+  return dict(width=width, joints=joints, modules=(len(blocks) + 1) // 2)
 
 
-def module_for(
-  state_dict: dict[str, np.ndarray], variant: str | None = None, **fields
-) -> gla_gcn.GlaGcn:
-  """The module that holds these tensors.
+def fields(
+  state_dict: Mapping[str, np.ndarray], variant: str | None = None, **options
+) -> dict:
+  """Fields for `gla_gcn.build` that give the module which holds these tensors.
 
   Args:
     state_dict: names without `module.` to arrays.
     variant: key of `gla_gcn.VARIANTS`; by default the released network for the number
       of joints. The two HumanEva networks have the same tensors: choose
       "s_agcn_humaneva_mrcnn" for detected keypoints.
-    **fields: fields of `GlaGcn`; the graph and the filter widths are not in the file.
+    **options: fields of `GlaGcn`; the graph and the filter widths are not in the file.
       `filter_widths` defaults to threes, as many as the file has modules.
+
+  Raises:
+    ValueError: the tensors are not those of a GLA-GCN, or an option contradicts them.
   """
   found = infer(state_dict)
   if variant is None:
     variant = "s_agcn_humaneva" if found["joints"] == 15 else "s_agcn"
-  fields = {"filter_widths": (3,) * found["modules"], **fields, "width": found["width"]}
-  module = gla_gcn.build(variant, **fields)
-  if module.global_blocks or module.sequence_head or module.head != "shared":
+  widths = (3,) * found["modules"]
+  result = {"width": found["width"], "filter_widths": widths, **options}
+  module = gla_gcn.build(variant, **result)
+  _require_released(module)
+  if module.width != found["width"]:
     raise ValueError(
-      f"variant {variant!r} was never released as PyTorch code; expected one of "
-      "s_agcn, s_agcn_humaneva, s_agcn_humaneva_mrcnn."
+      f"got width {module.width}, expected {found['width']}, the channels of the "
+      "file's tensors; leave it out."
     )
   if len(module.filter_widths) != found["modules"]:
     raise ValueError(
@@ -142,15 +155,31 @@ def module_for(
       f"got the graph {module.graph!r} with {module.num_joints} joints, expected one "
       f"with the {found['joints']} joints of the file; set graph or variant."
     )
-  return module
+  return {"variant": variant, "graph": module.graph, **result}
+
+
+def _require_released(module: gla_gcn.GlaGcn):
+  if module.global_blocks or module.sequence_head or module.head != "shared":
+    raise ValueError(
+      "the full GLA-GCN (global blocks, sequence head, unshared head) was never "
+      "released as PyTorch code, so there is no state dict of it; expected a variant "
+      "s_agcn, s_agcn_humaneva or s_agcn_humaneva_mrcnn."
+    )
+
+
+def skeleton_name(module: gla_gcn.GlaGcn) -> str:
+  """Skeleton of the output joints."""
+  if module.graph in gla_gcn.LINKS:
+    return "h36m17" if module.graph.startswith("h36m") else "humaneva15"
+  return gla_gcn.SKELETON_GRAPHS.get(module.graph, module.graph)
 
 
 def _to_torch(array: np.ndarray, entry: Entry) -> np.ndarray:
-  if entry.kind == "same":
-    return array
   if entry.kind == "linear":
-    return array.T.reshape(entry.shape)
-  return array.transpose(2, 1, 0).reshape(entry.shape)
+    array = array.T
+  elif entry.kind == "temporal":
+    array = array.transpose(2, 1, 0)
+  return np.array(array.reshape(entry.shape), order="C")
 
 
 def _from_torch(tensor: np.ndarray, entry: Entry) -> np.ndarray:
@@ -162,7 +191,7 @@ def _from_torch(tensor: np.ndarray, entry: Entry) -> np.ndarray:
   return tensor.reshape(out, c_in, -1).transpose(2, 1, 0)
 
 
-def read(module: gla_gcn.GlaGcn, state_dict: dict[str, np.ndarray]) -> dict:
+def read(module: gla_gcn.GlaGcn, state_dict: Mapping[str, np.ndarray]) -> dict:
   """Variables of `module` from a state dict.
 
   The input norm of the HumanEva model for detected keypoints is kept although the
@@ -173,25 +202,18 @@ def read(module: gla_gcn.GlaGcn, state_dict: dict[str, np.ndarray]) -> dict:
   """
   table = entries(module)
   names = {entry.name for entry in table}
-  missing = [n for n in names if n not in state_dict]
-  counters = {n for n in state_dict if n.endswith("num_batches_tracked")}
-  extra = [n for n in state_dict if n not in names and n not in counters]
+  missing = sorted(n for n in names if n not in state_dict)
+  counters = {n for n in state_dict if n.endswith(_COUNTER)}
+  extra = sorted(n for n in state_dict if n not in names and n not in counters)
   if missing or extra:
     raise ValueError(
       f"the state dict does not fit GLA-GCN with {len(module.filter_widths)} modules: "
-      f"{len(missing)} tensors missing (such as {sorted(missing)[:2]}), {len(extra)} "
-      f"unexpected (such as {sorted(extra)[:2]})."
+      f"{len(missing)} tensors missing{_such_as(missing)}, {len(extra)} "
+      f"unexpected{_such_as(extra)}; expected the names of the released network."
     )
   variables: dict = {}
   for entry in table:
-    tensor = np.asarray(state_dict[entry.name], np.float32)
-    if tensor.shape != entry.shape:
-      raise ValueError(
-        f"tensor {entry.name!r}: got shape {tensor.shape}, expected {entry.shape} for "
-        f"width {module.width} and {module.num_joints} joints."
-      )
-    if not np.isfinite(tensor).all():
-      raise ValueError(f"tensor {entry.name!r} holds NaN or infinite numbers.")
+    tensor = _checked(np.asarray(state_dict[entry.name]), entry, module)
     node = variables
     for key in entry.path[:-1]:
       node = node.setdefault(key, {})
@@ -201,16 +223,58 @@ def read(module: gla_gcn.GlaGcn, state_dict: dict[str, np.ndarray]) -> dict:
       node.setdefault(entry.path[-1], np.zeros((*stacked, *value.shape), np.float32))
       node[entry.path[-1]][entry.index] = value
     else:
-      node[entry.path[-1]] = np.ascontiguousarray(value)
+      node[entry.path[-1]] = np.array(value, order="C")
   return variables
 
 
-def write(module: gla_gcn.GlaGcn, variables: dict) -> dict[str, np.ndarray]:
-  """The un-fused state dict of the original from our variables; inverse of `read`."""
+def _such_as(names: list[str]) -> str:
+  return f" (such as {names[0][:80]!r})" if names else ""
+
+
+def _checked(tensor: np.ndarray, entry: Entry, module: gla_gcn.GlaGcn) -> np.ndarray:
+  if tensor.shape != entry.shape:
+    raise ValueError(
+      f"tensor {entry.name!r}: got shape {tensor.shape}, expected {entry.shape} for "
+      f"width {module.width} and {module.num_joints} joints."
+    )
+  if not jnp.issubdtype(tensor.dtype, np.floating):
+    raise ValueError(
+      f"tensor {entry.name!r}: got the type {tensor.dtype}, expected a floating one."
+    )
+  with np.errstate(over="ignore"):
+    tensor = tensor.astype(np.float32)
+  if not np.isfinite(tensor).all():
+    raise ValueError(
+      f"tensor {entry.name!r}: got NaN or numbers beyond float32, expected finite "
+      "ones; the training that wrote it had diverged."
+    )
+  return tensor
+
+
+def write(module: gla_gcn.GlaGcn, variables: Mapping) -> dict[str, np.ndarray]:
+  """The un-fused state dict of the original from our variables; inverse of `read`.
+
+  Its batch counters, which only PyTorch's cumulative averages would use, are 0.
+
+  Raises:
+    ValueError: the module is not a released network, or the variables are not its own.
+  """
+  _require_released(module)
   state_dict = {}
   for entry in entries(module):
-    node = variables
+    node: object = variables
     for key in entry.path:
-      node = node[key]
-    state_dict[entry.name] = _to_torch(np.asarray(node)[entry.index], entry)
+      node = node.get(key) if isinstance(node, Mapping) else None
+    if node is None and entry.path[1] == "input_bn" and not module.input_norm:
+      node = np.full(entry.shape, _NEUTRAL[entry.path[-1]], np.float32)
+    array = np.asarray(node)[entry.index] if node is not None else np.empty(0)
+    if array.size != np.prod(entry.shape):
+      raise ValueError(
+        f"got variables without a fitting {'/'.join(entry.path)}, expected those of "
+        f"the module, with width {module.width} and {module.num_joints} joints."
+      )
+    state_dict[entry.name] = _to_torch(array, entry)
+    if entry.path[-1] == "var":
+      counter = entry.name.removesuffix("running_var") + _COUNTER
+      state_dict[counter] = np.zeros((), np.int64)
   return state_dict

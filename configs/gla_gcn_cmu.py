@@ -1,0 +1,50 @@
+r"""GLA-GCN with its sequence head, 27 frames, on CMU motion capture.
+
+Run: python -m jaxpose.train --config=configs/gla_gcn_cmu.py --workdir=runs/gla_gcn_cmu
+"""
+
+from jaxpose.config import base_config
+
+
+def get_config(variant: str = "full"):
+  config = base_config()
+  config.model = dict(
+    name="gla_gcn",
+    variant="gla_gcn",
+    width=64,
+    filter_widths=(3, 3, 3),
+    global_blocks=1,
+    dropout=0.0,
+    graph_dropout=0.0,
+  )
+  config.data.name = "cmu_mocap"
+  config.data.window = 27
+  config.data.batch_size = 64
+  config.data.sampling = "actions"
+  config.augment.virtual_camera = True
+  config.losses = dict(
+    joints=dict(fn="mpjpe", key="joints_3d", weight=1.0),
+    sequence=dict(fn="mpjpe", key="joints_3d_sequence", weight=1.0),
+  )
+  config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
+  config.schedule = dict(
+    name="warmup_cosine", base=2e-3, final=1e-6, warmup_steps=200
+  )
+  config.total_steps = 5000
+  config.eval_every = 500
+  config.save_every = 500
+  config.evals = dict(
+    validation=dict(split="validation", protocols=("cmu_p1", "cmu_p2"), every=8),
+    test=dict(split="test", when="end"),
+  )
+  if variant == "smoke":
+    config.data.batch_size = 8
+    config.model.width = 8
+    config.schedule.warmup_steps = 1
+    config.total_steps = 4
+    config.log_every = 1
+    config.eval_every = 2
+    config.save_every = 2
+  elif variant != "full":
+    raise ValueError(f"got the variant {variant!r}, expected 'full' or 'smoke'.")
+  return config

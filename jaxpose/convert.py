@@ -1,0 +1,224 @@
+"""Weights of the authors' PyTorch models, to ours and back, without torch.
+
+Run: python -m jaxpose.convert --model=gla_gcn --torch=FILE.bin --out=DIR
+
+Width, joints and depth are read off the tensors. The skeleton graph and the temporal
+strides are not in the files: --graph, --filter_widths and --variant say them. Nothing
+in the file is executed. DIR is then accepted as weights by `jaxpose.predict`,
+`jaxpose.evaluate` and `--config.init_from=` of `jaxpose.train`.
+"""
+
+import argparse
+import difflib
+import hashlib
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import flax.linen as nn
+import numpy as np
+from flax import traverse_util
+
+from jaxpose import models
+from jaxpose import pretrained
+from jaxpose import torch_file
+from jaxpose.models import gla_gcn_torch
+
+# Model -> Python module with its `fields`, `read`, `write` and `skeleton_name`.
+LAYOUTS = {"gla_gcn": gla_gcn_torch}
+CONFIG_FILE = "config.json"
+
+
+def from_torch(
+  model: str, state_dict: Mapping[str, np.ndarray], **options
+) -> tuple[nn.Module, dict]:
+  """The module and its variables (NumPy) that a PyTorch state dict holds.
+
+  Args:
+    model: key of `LAYOUTS`.
+    state_dict: names, with or without `module.`, to arrays.
+    **options: what is not in the tensors: `variant`, and any field of the model, such
+      as `graph`, `filter_widths` or `dtype`.
+
+  Raises:
+    ValueError: unknown model, variant or field, with the nearest names; or tensors
+      that do not fit.
+  """
+  layout = _layout(model)
+  weights = torch_file.find_state_dict(state_dict)
+  module = models.build(model, **layout.fields(weights, **options))
+  return module, layout.read(module, weights)
+
+
+def to_torch(model: str, module: nn.Module, variables: Mapping) -> dict:
+  """The original's state dict (NumPy, names without `module.`); undoes `from_torch`.
+
+  Batch counters are not kept here and come out as 0.
+  """
+  return _layout(model).write(module, variables)
+
+
+def _layout(model: str):
+  if model not in LAYOUTS:
+    near = ", ".join(difflib.get_close_matches(model, LAYOUTS, 3, 0.0))
+    raise ValueError(f"no PyTorch layout of the model {model!r}; nearest: {near}.")
+  return LAYOUTS[model]
+
+
+def convert_file(
+  model: str,
+  torch_path: pathlib.Path,
+  out: pathlib.Path,
+  *,
+  info: Mapping[str, str] | None = None,
+  **options,
+) -> tuple[pretrained.Pretrained, list[str]]:
+  """Converts a file into the folder `out`; also returns hints for the user.
+
+  Raises:
+    ValueError: the file cannot be read or does not fit.
+    FileExistsError: there are weights or a run in `out`; nothing is overwritten.
+  """
+  layout = _layout(model)
+  if out.exists() and not out.is_dir():
+    raise FileExistsError(f"{out} is a file, expected a folder, which may be absent.")
+  for path in (out / pretrained.FILE, out / CONFIG_FILE):
+    if path.exists():
+      raise FileExistsError(
+        f"{path} exists and is never overwritten; choose another folder for --out."
+      )
+  checkpoint = torch_file.load(torch_path)
+  weights = torch_file.find_state_dict(checkpoint)
+  fields = layout.fields(weights, **options)
+  module = models.build(model, **fields)
+  source = dict(
+    converted_from=torch_path.name,
+    sha256=hashlib.sha256(torch_path.read_bytes()).hexdigest(),
+  )
+  epoch = checkpoint.get("epoch") if isinstance(checkpoint, Mapping) else None
+  if isinstance(epoch, int):
+    source["epoch"] = epoch
+  result = pretrained.make(
+    dict(name=model, **fields),
+    layout.read(module, weights),
+    skeleton=layout.skeleton_name(module),
+    window=module.receptive_field,
+    info={**source, **(info or {})},
+  )
+  pretrained.save(out / pretrained.FILE, result)
+  with (out / CONFIG_FILE).open("x") as file:
+    json.dump(pretrained.describe(result), file, indent=2)
+    file.write("\n")
+  return result, HINTS[model](torch_path.name, module, options)
+
+
+def summary(weights: pretrained.Pretrained) -> str:
+  """One line on what the weights are."""
+  flat = traverse_util.flatten_dict(weights.variables["params"])
+  eats, gives = weights.input_skeleton, weights.skeleton
+  return (
+    f"{weights.model['name']} {weights.model['variant']}: "
+    f"graph {weights.module.graph}, width {weights.module.width}, "
+    f"{eats.num_joints} joints in ({eats.name}), "
+    f"{gives.num_joints} out ({gives.name}), "
+    f"receptive field {weights.window} frames, "
+    f"{sum(array.size for array in flat.values()):,} parameters"
+  )
+
+
+# 96_cpn_ft_h36m_dbb_243_supervised.bin, 96_gt_27_supervised_epoch_819.bin
+_FILE_NAME = re.compile(r"\d+_.+_(?P<frames>\d+)_supervised")
+
+
+def _gla_gcn_hints(file_name: str, module: nn.Module, options: Mapping) -> list[str]:
+  """What the tensors leave open and the name of the authors' file may tell."""
+  lines = []
+  name = _FILE_NAME.match(file_name)
+  if name and int(name["frames"]) != module.receptive_field:
+    lines.append(
+      f"warning: the file name {file_name!r} says {name['frames']} frames, but "
+      f"filter_widths {module.filter_widths} see {module.receptive_field}; the widths "
+      "are not in the file, set --filter_widths."
+    )
+  if module.num_joints == 15 and options.get("variant") is None:
+    lines.append(
+      "note: 15 joints, taken for the HumanEva network for ground-truth keypoints; the "
+      "one for detected (COCO, Mask R-CNN) keypoints has the same tensors: if it is "
+      "that, convert with --variant=s_agcn_humaneva_mrcnn."
+    )
+  if module.graph == "h36m" and options.get("graph") is None:
+    lines.append(
+      "note: the graph is not in the file, taken for h36m; weights saved before March "
+      "2022 may need --graph=h36m_legacy_2021. Score both if unsure."
+    )
+  return lines
+
+
+# What to tell the user of (file name, module, given options).
+HINTS = {"gla_gcn": _gla_gcn_hints}
+
+
+def _widths(text: str) -> tuple[int, ...]:
+  try:
+    return tuple(int(word) for word in text.split(","))
+  except ValueError:
+    message = f"got {text!r}, expected numbers such as 3,3,3."
+    raise argparse.ArgumentTypeError(message) from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+  key, equals, value = text.partition("=")
+  if not (key and equals):
+    raise argparse.ArgumentTypeError(f"got {text!r}, expected KEY=VALUE.")
+  return key, value
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog="python -m jaxpose.convert",
+    description="Converts a PyTorch checkpoint, without torch, into weights.",
+    allow_abbrev=False,
+  )
+  path = pathlib.Path
+  parser.add_argument("--model", required=True, help=f"one of {', '.join(LAYOUTS)}")
+  parser.add_argument("--torch", required=True, type=path, help="checkpoint to read")
+  parser.add_argument("--out", required=True, type=path, help="new folder for weights")
+  parser.add_argument("--variant", help="named configuration; default by the joints")
+  parser.add_argument("--graph", help="skeleton graph; default by the variant")
+  parser.add_argument(
+    "--filter_widths", type=_widths, help="temporal strides; default threes"
+  )
+  parser.add_argument(
+    "--info",
+    type=_pair,
+    action="append",
+    default=[],
+    metavar="KEY=VALUE",
+    help="remark to keep with the weights, such as data=h36m_cpn; may be repeated",
+  )
+  return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """The command; a mistake ends it with one sentence and exit code 1."""
+  args = _parser().parse_args(argv)
+  given = dict(variant=args.variant, graph=args.graph, filter_widths=args.filter_widths)
+  options = {key: value for key, value in given.items() if value is not None}
+  out = args.out.expanduser()
+  try:
+    weights, hints = convert_file(
+      args.model, args.torch.expanduser(), out, info=dict(args.info), **options
+    )
+  except (ValueError, OSError) as error:
+    sys.exit(f"error: {error}")
+  for hint in hints:
+    print(hint, file=sys.stderr)
+  print(summary(weights))
+  print(f"weights: {out / pretrained.FILE}")
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,310 @@
+"""Records to windows: what a batch holds, in which order, and what is refused."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from jaxpose import cameras
+from jaxpose import data
+from jaxpose import skeletons
+from jaxpose import transforms
+from tests import small_data
+
+H36M = skeletons.get("h36m17")
+
+
+@pytest.fixture(scope="module")
+def original(golden):
+  """The three golden sequences, and the windows that the original cuts from them."""
+  with np.load(golden / "windows_h36m_pad4.npz") as file:
+    arrays = dict(file)
+  points = [arrays[f"poses_2d_{i}"] for i in range(3)]
+  joints = [arrays[f"poses_3d_{i}"] for i in range(3)]
+  ends = np.cumsum([len(p) for p in points])
+  runs = dict(
+    first=np.r_[0, ends[:-1]].astype(np.int32), last=(ends - 1).astype(np.int32)
+  )
+  frames = dict(
+    keypoints_2d=np.concatenate(points), joints_3d=np.concatenate(joints)
+  )
+  views = tuple(data.View(str(i), "", "", "", 50.0) for i in range(3))
+  return data.PoseData(frames, runs, views, H36M), arrays
+
+
+def mirrored(batch):
+  """The batch with its flipped windows mirrored, as the original stores them."""
+  flip = batch["flip"][:, None, None, None]
+  return {
+    key: np.where(flip, transforms.flip(batch[key], H36M), batch[key])
+    for key in ("keypoints_2d", "joints_3d")
+  }
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_training_epochs_are_the_originals(original, epoch):
+  poses, expected = original
+  order = data.TrainingOrder(poses, 30, seed=1234, flip=True)
+  assert order.steps_per_epoch == 1
+  batch = mirrored(data.gather(poses.frames, poses.runs, order(epoch), 9))
+  np.testing.assert_array_equal(
+    batch["keypoints_2d"], expected[f"train_epoch{epoch}_2d"]
+  )
+  np.testing.assert_array_equal(
+    batch["joints_3d"][:, 4:5], expected[f"train_epoch{epoch}_3d"]
+  )
+
+
+def test_evaluation_windows_are_the_originals(original):
+  poses, expected = original
+  batches = [
+    (data.gather(poses.frames, poses.runs, index, 9), mask)
+    for index, mask in data.evaluation_order(poses, 4)
+  ]
+  points = np.concatenate([batch["keypoints_2d"][mask] for batch, mask in batches])
+  joints = np.concatenate([batch["joints_3d"][mask] for batch, mask in batches])
+  np.testing.assert_array_equal(points, expected["eval_2d"])
+  np.testing.assert_array_equal(joints[:, 4:5], expected["eval_3d"])
+  np.testing.assert_array_equal(
+    transforms.flip(points, H36M), expected["eval_2d_flip"]
+  )
+
+
+@pytest.mark.parametrize("window", [1, 4, 9, 27])
+def test_windows_never_cross_runs_and_repeat_the_edges(window):
+  lengths = [5, 1, 9]
+  poses = small_data.of_runs(lengths)
+  every = np.arange(15, dtype=np.int32)
+  index = data.Index(every, poses.run_of_frame[every], np.zeros(15, bool))
+  points = data.gather(poses.frames, poses.runs, index, window)["keypoints_2d"]
+  assert points.shape == (15, window, 17, 2)
+  np.testing.assert_array_equal(
+    points[..., 0, 1], np.repeat(poses.run_of_frame[:, None], window, 1)
+  )
+  for centre in every:
+    run = poses.run_of_frame[centre]
+    first, last = poses.runs["first"][run], poses.runs["last"][run]
+    wanted = [
+      min(max(centre + k - window // 2, first), last) for k in range(window)
+    ]
+    np.testing.assert_array_equal(points[centre, :, 0, 0], wanted)
+
+
+def test_invalid_frames_split_a_sequence_into_runs():
+  record = small_data.records((12,), ("walk",), num_cameras=1)[0]
+  valid = np.ones(12, bool)
+  valid[[0, 4, 5, 11]] = False
+  # What is marked invalid is never read, not even if it is no number.
+  record["keypoints_2d"][~valid] = np.nan
+  poses = data.from_records([record | dict(frame_valid=valid)])
+  np.testing.assert_array_equal(poses.runs["first"], [0, 3])
+  np.testing.assert_array_equal(poses.runs["last"], [2, 7])
+  np.testing.assert_array_equal(
+    poses.frames["joints_3d"], record["joints_3d"][[1, 2, 3, 6, 7, 8, 9, 10]]
+  )
+  np.testing.assert_array_equal(poses.run_of_frame, [0] * 3 + [1] * 5)
+  assert [view.sequence for view in poses.views] == ["S0_walk"] * 2
+  assert poses.num_frames == 8
+  assert np.isfinite(poses.frames["keypoints_2d"]).all()
+
+
+def test_records_become_normalised_keypoints_with_their_cameras():
+  records = small_data.records()
+  poses = data.from_records(records)
+  assert poses.skeleton == H36M
+  assert len(poses.views) == len(records)
+  for i, record in enumerate(records):
+    frames = slice(poses.runs["first"][i], poses.runs["last"][i] + 1)
+    joints = poses.frames["joints_3d"][frames]
+    np.testing.assert_allclose(
+      poses.frames["keypoints_2d"][frames], small_data.seen(joints, record), atol=1e-5
+    )
+    world = cameras.camera_to_world(
+      joints, poses.runs["camera_rotation"][i], poses.runs["camera_position"][i]
+    )
+    clip = small_data.motion(len(world), int(record["subject"][1:]))
+    np.testing.assert_allclose(world, clip, atol=1e-5)
+    assert poses.views[i] == data.View(
+      record["sequence"], record["subject"], record["action"], record["camera"], 50.0
+    )
+
+
+def test_text_may_come_as_bytes():
+  record = small_data.records((3,), ("walk",), num_cameras=1)[0]
+  encoded = {k: v.encode() if isinstance(v, str) else v for k, v in record.items()}
+  plain, read = data.from_records([record]), data.from_records([encoded])
+  assert plain.views == read.views
+  assert read.skeleton == H36M
+
+
+@pytest.mark.parametrize("window", [1, 9])
+def test_host_and_device_cut_identical_batches(window):
+  poses = small_data.pose_data()
+  order = data.TrainingOrder(poses, 16, seed=3, flip=True)
+  cut = jax.jit(data.gather, static_argnums=3)
+  for step in range(3):
+    host = data.gather(poses.frames, poses.runs, order(step), window)
+    assert all(isinstance(array, np.ndarray) for array in host.values())
+    device = cut(*jax.device_put((poses.frames, poses.runs, order(step))), window)
+    assert host.keys() == device.keys()
+    assert "camera_rotation" in host
+    for key in host:
+      assert host[key].dtype == device[key].dtype
+      np.testing.assert_array_equal(host[key], device[key])
+
+
+def as_tuples(index):
+  return [array.tolist() for array in index]
+
+
+@pytest.mark.parametrize("sampling", ["frames", "actions"])
+@pytest.mark.parametrize("batch_size", [7, 30, 100])
+def test_order_is_a_function_of_seed_and_step(sampling, batch_size):
+  poses = small_data.of_runs([5, 1, 9], ["walk", "sit", "sit"])
+
+  def make(seed=1):
+    return data.TrainingOrder(
+      poses, batch_size, seed=seed, flip=True, sampling=sampling
+    )
+
+  continued = make()
+  steps = [as_tuples(continued(step)) for step in range(12)]
+  for step in (0, 3, 4, 5, 11):
+    assert as_tuples(make()(step)) == steps[step]
+  assert as_tuples(continued(2)) == steps[2]  # backwards too
+  assert len({str(step) for step in steps}) == 12
+  assert as_tuples(make(seed=2)(0)) != steps[0]
+  assert all(len(centre) == batch_size for centre, _, _ in steps)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("batch_size", [4, 7, 100])
+def test_epochs_see_every_window_once_across_batches(flip, batch_size):
+  poses = small_data.of_runs([5, 1, 9])
+  order = data.TrainingOrder(poses, batch_size, seed=0, flip=flip)
+  size = 15 * (1 + flip)
+  assert order.steps_per_epoch == max(size // batch_size, 1)
+  needed = -(-2 * size // batch_size)
+  parts = [order(step) for step in range(needed)]
+  centre = np.concatenate([index.centre for index in parts])
+  mirror = np.concatenate([index.flip for index in parts])
+  run = np.concatenate([index.run for index in parts])
+  np.testing.assert_array_equal(run, poses.run_of_frame[centre])
+  wanted = {(c, f) for c in range(15) for f in range(1 + flip)}
+  epochs = [
+    list(zip(centre[a : a + size], mirror[a : a + size], strict=True))
+    for a in (0, size)
+  ]
+  for epoch in epochs:
+    assert set(epoch) == wanted
+    assert len(epoch) == len(wanted)
+  assert epochs[0] != epochs[1]
+
+
+def test_sampling_by_action_draws_each_action_equally_often():
+  lengths, actions = [900, 10, 90], ["walk", "sit", "sit"]
+  poses = small_data.of_runs(lengths, actions)
+  order = data.TrainingOrder(poses, 4000, sampling="actions", flip=True)
+  index = order(0)
+  walking = (index.run == 0).mean()
+  assert abs(walking - 0.5) < 0.05  # 6 standard deviations; by frames it is 0.9
+  # Within the action by frame, and mirrored half of the time.
+  assert abs((index.run == 1).mean() - 0.05) < 0.03
+  assert abs(index.flip.mean() - 0.5) < 0.05
+  assert len(np.unique(index.centre)) > 700
+
+
+def test_order_refuses_unknown_sampling_and_empty_batches():
+  poses = small_data.of_runs([3])
+  with pytest.raises(ValueError, match="sampling 'action', expected 'frames' or"):
+    data.TrainingOrder(poses, 2, sampling="action")
+  with pytest.raises(ValueError, match="batch size of 0, expected at least 1"):
+    data.TrainingOrder(poses, 0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 15, 64])
+@pytest.mark.parametrize("stride", [1, 4])
+def test_evaluation_visits_every_frame_once(batch_size, stride):
+  poses = small_data.of_runs([5, 1, 9])
+  chosen = np.arange(0, 15, stride, dtype=np.int32)
+  seen = []
+  for index, mask in data.evaluation_order(poses, batch_size, chosen):
+    assert len(index.centre) == len(mask) == batch_size
+    assert not index.flip.any()
+    np.testing.assert_array_equal(index.run, poses.run_of_frame[index.centre])
+    seen += index.centre[mask].tolist()
+  assert seen == chosen.tolist()
+
+
+def test_mixed_skeletons_are_refused():
+  records = small_data.records()
+  records[-1]["skeleton"] = "mpi3dhp17"
+  with pytest.raises(ValueError, match=r"S1_sit.*'mpi3dhp17', expected 'h36m17'"):
+    data.from_records(records)
+
+
+@pytest.mark.parametrize("key", ["keypoints_2d", "joints_3d"])
+def test_nan_in_a_valid_frame_is_refused(key):
+  record = small_data.records((5,), ("walk",), num_cameras=1)[0]
+  record[key][3, 2, 1] = np.nan
+  with pytest.raises(ValueError, match=f"'S0_walk', camera '0': {key} holds NaN"):
+    data.from_records([record])
+
+
+def test_data_without_a_valid_frame_is_refused():
+  record = small_data.records((5,), ("walk",), num_cameras=1)[0]
+  for records in ([], [record | dict(frame_valid=np.zeros(5, bool))]):
+    with pytest.raises(ValueError, match="got no valid frame, expected at least one"):
+      data.from_records(records)
+
+
+def test_a_built_split_is_read(tiny_data_dir):
+  folder = data.prepare(
+    "synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir
+  )
+  train, test = data.load(folder), data.load(folder, "test")
+  assert {view.subject for view in train.views}.isdisjoint(
+    {view.subject for view in test.views}
+  )
+  assert train.frames["keypoints_2d"].shape == (train.num_frames, 17, 2)
+  assert np.abs(train.frames["keypoints_2d"]).max() <= 1
+  assert len({view.action for view in train.views}) >= 8
+  some = data.load(folder, "train[:10%]")
+  assert 0 < some.num_frames < train.num_frames
+
+
+def test_an_unknown_split_is_refused_with_the_known_ones(tiny_data_dir):
+  folder = data.prepare(
+    "synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir
+  )
+  with pytest.raises(ValueError, match=r"no split 'val\[:5\]'; it has .*validation"):
+    data.load(folder, "val[:5]")
+
+
+def test_a_dataset_is_built_once(tmp_path, monkeypatch, capsys):
+  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+  assert data.default_data_dir() == tmp_path
+  first = data.prepare("synthetic_motion", builder_config="tiny")
+  stamp = {path: path.stat().st_mtime_ns for path in first.iterdir()}
+  assert "building into" in capsys.readouterr().out
+  assert data.prepare("synthetic_motion", builder_config="tiny") == first
+  assert "already built" in capsys.readouterr().out
+  assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == stamp
+
+
+def test_the_data_folder_falls_back_to_the_home_directory(monkeypatch):
+  monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+  folder = data.default_data_dir()
+  assert folder.name == "tensorflow_datasets"
+  assert folder.is_absolute()
+
+
+def test_an_unknown_dataset_is_refused_with_near_names(tmp_path):
+  with pytest.raises(ValueError, match="unknown dataset 'synthetic_motoin'; nearest: s"):
+    data.prepare("synthetic_motoin", data_dir=tmp_path)
+
+
+def test_pose_data_is_frozen():
+  with pytest.raises(dataclasses.FrozenInstanceError):
+    small_data.of_runs([2]).views = ()
