@@ -24,6 +24,9 @@ class Augmentation:
   label_jitter: bool = False
 
 
+PLAIN = Augmentation()
+
+
 def with_targets(batch: dict[str, Array], skeleton: Skeleton) -> dict[str, Array]:
   """Replaces camera-frame joints by the targets that predictions are named after.
 

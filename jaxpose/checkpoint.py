@@ -95,13 +95,20 @@ class Checkpoints:
     Args:
       step: one of `steps`.
       like: tree of arrays or `jax.ShapeDtypeStruct` with the shapes, types and
-        shardings wanted; None restores NumPy-like arrays as they were saved.
+        shardings wanted; None restores all of it to one device.
 
     Raises:
       ValueError: the files are damaged, or hold another tree than `like`.
     """
-    abstract = None if like is None else jax.tree.map(_abstract, like)
     try:
+      if like is None:
+        here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        saved = self._checkpointer.metadata(step).metadata
+        abstract = jax.tree.map(
+          lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), saved
+        )
+      else:
+        abstract = jax.tree.map(_abstract, like)
       return self._checkpointer.load(step, abstract)
     except Exception as error:
       others = [s for s in self.steps if s != step]

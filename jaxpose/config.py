@@ -43,6 +43,6 @@ def base_config() -> ml_collections.ConfigDict:
   config.log_every = 20
   config.eval_every = 1000
   config.save_every = 1000
-  config.evals = dict()  # name -> arguments of evaluate.Evaluation
+  config.evals = dict()  # name -> arguments of scoring.Evaluation
   config.init_from = ml_collections.config_dict.placeholder(str)  # weights to start at
   return config.lock()

@@ -1,220 +1,144 @@
-"""Scores a model on every frame of a split, by named protocols, beside baselines.
+"""Scores saved weights on a split of a dataset: the command.
 
 Run: python -m jaxpose.evaluate --workdir=RUN
      python -m jaxpose.evaluate --weights=NAME_OR_PATH --data=cmu_mocap --split=test
 """
 
-import dataclasses
-import itertools
-from collections.abc import Callable
+import argparse
+import functools
+import json
+import os
+import pathlib
+import sys
 from collections.abc import Sequence
 
-import flax.linen as nn
 import jax
 import numpy as np
+from absl import logging
 from jax.sharding import Mesh
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec
-from jaxtyping import Float
-from tqdm import tqdm
 
 from jaxpose import data as pose_data
+from jaxpose import draw
+from jaxpose import pretrained
 from jaxpose import protocols
-from jaxpose import transforms
-from jaxpose.data import PoseData
-from jaxpose.skeletons import Skeleton
-
-DEFAULT_PROTOCOLS = ("cmu_p1", "cmu_p2", "cmu_p3", "cmu_mpjve")
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-  """What to score during training; the values of `config.evals`.
-
-  Attributes:
-    split: TFDS split.
-    protocols: names in `jaxpose.protocols`; the first one decides the best checkpoint.
-    flip: average with the prediction of the mirrored input.
-    every: score every n-th frame of each run. Velocities need 1.
-    when: "always" at each `eval_every`, or "end" after the last step only.
-  """
-
-  split: str
-  protocols: Sequence[str] = DEFAULT_PROTOCOLS
-  flip: bool = False
-  every: int = 1
-  when: str = "always"
-
-  def __post_init__(self):
-    for name in self.protocols:
-      protocol = protocols.get(name)
-      if self.every > 1 and "velocity_error" in protocol.metrics:
-        raise ValueError(
-          f"got every={self.every} with the protocol {name!r}, expected 1: velocities "
-          "need neighbouring frames."
-        )
-    if self.every < 1 or self.when not in ("always", "end"):
-      raise ValueError(
-        f"got every={self.every} and when={self.when!r}, expected every >= 1 and when "
-        "'always' or 'end'."
-      )
+from jaxpose import runtime
+from jaxpose.scoring import DEFAULT_PROTOCOLS
+from jaxpose.scoring import Evaluation
+from jaxpose.scoring import Scored
+from jaxpose.scoring import Scorer
+from jaxpose.scoring import comparison_table
 
 
-def make_predict(
-  module: nn.Module, skeleton: Skeleton, *, inputs=("keypoints_2d",), flip: bool = False
-) -> Callable:
-  """A jitted `(variables, batch) -> (b, j, 3)` root-relative centre poses in metres.
-
-  Args:
-    module: a model whose output has `joints_3d` (b, 1, j, 3).
-    skeleton: of the keypoints, for the flip.
-    inputs: keys of the batch, in the order of the module's arguments.
-    flip: average with the un-mirrored prediction of the mirrored input.
-  """
-
-  def forward(variables, batch):
-    return module.apply(variables, *(batch[key] for key in inputs))["joints_3d"][:, 0]
-
-  def predict(variables, batch):
-    pose = forward(variables, batch)
-    if not flip:
-      return pose
-    points = transforms.flip(batch["keypoints_2d"], skeleton)
-    other = transforms.flip(
-      forward(variables, batch | {"keypoints_2d": points}), skeleton
-    )
-    return (pose + other) / 2
-
-  return jax.jit(predict)
-
-
-def predict_frames(
-  predict: Callable,
-  variables: dict,
-  data: PoseData,
-  window: int,
-  *,
-  batch_size: int = 256,
-  every: int = 1,
-  mesh: Mesh | None = None,
-  progress: str | None = None,
-) -> tuple[Float[np.ndarray, "m j 3"], np.ndarray]:
-  """Poses of every (or every n-th) frame of the split, each predicted once.
-
-  Args:
-    predict: from `make_predict`.
-    variables: of the module.
-    data: the split.
-    window: frames of the input.
-    batch_size: windows at a time; the last batch is padded and masked.
-    every: stride over frames.
-    mesh: devices to share a batch over.
-    progress: label of a progress bar; None shows none.
-
-  Returns:
-    Poses, and the frame numbers they belong to.
-  """
-  chosen = np.arange(0, data.num_frames, every, dtype=np.int32)
-  batch_size = min(batch_size, len(chosen))
-  if mesh is not None:
-    batch_size += -batch_size % mesh.size
-  poses = []
-  batches_ = pose_data.evaluation_order(data, batch_size, chosen)
-  total = -(-len(chosen) // batch_size)
-  bar = tqdm(batches_, progress, total, unit="batch", leave=False, disable=not progress)
-  for index, mask in bar:
-    batch = pose_data.gather(data.frames, data.runs, index, window)
-    if mesh is not None:
-      batch = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
-    poses.append(np.asarray(predict(variables, batch))[mask])
-  return np.concatenate(poses), chosen
-
-
-def sequence_predictions(
-  data: PoseData, poses: Float[np.ndarray, "m j 3"], frames: np.ndarray
-) -> list[protocols.SequencePrediction]:
-  """Poses of frames, put together by run as the protocols want them."""
-  run = data.run_of_frame[frames]
-  target = np.asarray(data.frames["joints_3d"])[frames]
-  edges = np.r_[0, np.flatnonzero(np.diff(run)) + 1, len(run)]
-  return [
-    protocols.SequencePrediction(
-      poses[a:b], target[a:b], data.views[run[a]].subject, data.views[run[a]].action
-    )
-    for a, b in itertools.pairwise(edges)
-  ]
-
-
-def score(
-  data: PoseData, poses: np.ndarray, frames: np.ndarray, names: Sequence[str]
-) -> dict[str, protocols.ProtocolResult]:
-  """Results of the poses under each named protocol."""
-  items = sequence_predictions(data, poses, frames)
-  return {name: protocols.score(name, items) for name in names}
-
-
-def relative_joints(data: PoseData) -> Float[np.ndarray, "n j 3"]:
-  """Root-relative joints of every frame, metres, camera frame."""
-  joints = np.asarray(data.frames["joints_3d"])
-  root = data.skeleton.root
-  return joints - joints[:, root : root + 1]
-
-
-def mean_pose_baseline(train: PoseData, data: PoseData) -> Float[np.ndarray, "n j 3"]:
-  """The mean training pose (camera frame, root-relative) for every frame of `data`."""
-  mean = relative_joints(train).mean(0)
-  return np.broadcast_to(mean, (data.num_frames, *mean.shape))
-
-
-def linear_baseline(train: PoseData, data: PoseData) -> Float[np.ndarray, "n j 3"]:
-  """Single-frame linear least squares from keypoints to pose, fitted on `train`."""
-
-  def features(split):
-    points = np.asarray(split.frames["keypoints_2d"], np.float64)
-    flat = points.reshape(len(points), -1)
-    return np.concatenate([flat, np.ones((len(flat), 1))], 1)
-
-  x, y = features(train), relative_joints(train).reshape(train.num_frames, -1)
-  # The normal equations: tens of numbers per frame, hundreds of thousands of frames.
-  weights = np.linalg.lstsq(x.T @ x, x.T @ y, rcond=None)[0]
-  poses = features(data) @ weights
-  return poses.reshape(data.num_frames, -1, 3).astype(np.float32)
-
-
-def comparison_table(
-  rows: dict[str, dict[str, protocols.ProtocolResult]], names: Sequence[str]
-) -> str:
-  """A Markdown table: a row per predictor, a column per protocol."""
-  head = []
-  for name in names:
-    protocol = protocols.get(name)
-    head.append(f"{protocols.symbol(protocol.metrics[0])} ({protocol.unit})")
-  width = max(map(len, rows))
-  lines = [f"| {'':{width}} | {' | '.join(head)} |"]
-  lines.append(
-    f"|{'-' * (width + 2)}|" + "|".join("-" * (len(h) + 1) + ":" for h in head) + "|"
+def main(argv: Sequence[str] | None = None) -> None:
+  """The command."""
+  parser = argparse.ArgumentParser(
+    prog="python -m jaxpose.evaluate", description="Scores saved weights by protocol."
   )
-  for label, results in rows.items():
-    cells = [
-      f"{results[n].total:{len(h)}.1f}" for n, h in zip(names, head, strict=True)
-    ]
-    lines.append(f"| {label:{width}} | {' | '.join(cells)} |")
-  return "\n".join(lines)
+  source = parser.add_mutually_exclusive_group(required=True)
+  source.add_argument("--workdir", help="folder of a run; scores its best checkpoint")
+  source.add_argument("--weights", help="released name, weights file or folder")
+  parser.add_argument("--step", help="of a run: a number, 'best' (default) or 'last'")
+  parser.add_argument("--data", help="dataset; default: the one it was trained on")
+  parser.add_argument("--builder_config", help="of the dataset")
+  parser.add_argument("--data_dir", help="of built datasets; default: as TFDS has it")
+  parser.add_argument("--manual_dir", help="raw files, if the dataset must be built")
+  parser.add_argument("--split", default="test")
+  parser.add_argument(
+    "--protocol",
+    default=",".join(DEFAULT_PROTOCOLS),
+    help=f"comma-separated, of: {', '.join(protocols.PROTOCOLS)}",
+  )
+  parser.add_argument("--flip", action="store_true", help="average with the mirror")
+  parser.add_argument("--batch_size", type=int, default=256, help="windows at a time")
+  parser.add_argument("--out", help="folder for scores.json, scores.md and a picture")
+  args = parser.parse_args(argv)
+  try:
+    _run(args)
+  except (ValueError, OSError) as error:
+    sys.exit(f"error: {error}")
 
 
-def compare(
-  poses: np.ndarray,
-  frames: np.ndarray,
-  data: PoseData,
-  train: PoseData | None,
-  names: Sequence[str],
-  label: str,
-) -> dict[str, dict[str, protocols.ProtocolResult]]:
-  """Results of a model beside the two baselines fitted on `train` (if given)."""
-  rows = {}
-  if train is not None:
-    mean, linear = mean_pose_baseline(train, data), linear_baseline(train, data)
-    rows["mean pose"] = score(data, mean[frames], frames, names)
-    rows["linear lifter, 1 frame"] = score(data, linear[frames], frames, names)
-  rows[label] = score(data, poses, frames, names)
-  return rows
+def _run(args: argparse.Namespace) -> None:
+  runtime.start()
+  logging.set_verbosity(logging.WARNING)
+  loaded = pretrained.load(args.workdir or args.weights, step=args.step)
+  info = loaded.info
+  name = args.data or info.get("data")
+  if name is None:
+    raise ValueError("these weights name no dataset; say which with --data=NAME.")
+  trained = info if name == info.get("data") else {}
+  folder = pose_data.prepare(
+    name,
+    builder_config=args.builder_config or trained.get("builder_config"),
+    data_dir=args.data_dir or trained.get("data_dir"),
+    manual_dir=args.manual_dir or trained.get("manual_dir"),
+  )
+  load = functools.cache(functools.partial(pose_data.load, folder))
+  evaluation = Evaluation(args.split, tuple(args.protocol.split(",")), args.flip)
+  mesh = Mesh(np.asarray(jax.devices()), ("data",))
+  scorer = Scorer(
+    loaded.module,
+    load,
+    window=loaded.window,
+    inputs=loaded.inputs,
+    mesh=mesh,
+    batch_size=args.batch_size,
+  )
+  label = loaded.model.get("variant", loaded.model["name"])
+  scored = scorer(loaded.variables, evaluation, label=label, baselines="train")
+  text = report_text(scored, evaluation, title=f"{name} {args.split}")
+  print(text)
+  if args.out:
+    write_report(args.out, scored, evaluation, title=f"{name} {args.split}")
+
+
+def report_text(scored: Scored, evaluation: Evaluation, title: str) -> str:
+  """Markdown: the comparison, then each protocol in full by action."""
+  model = list(scored.rows)[-1]
+  parts = [
+    f"# {title}: {len(scored.frames):,} frames"
+    + (", flip averaging" if evaluation.flip else ""),
+    comparison_table(scored.rows, evaluation.protocols),
+  ]
+  for name in evaluation.protocols:
+    protocol = protocols.get(name)
+    parts.append(
+      f"{name}: {len(protocol.joints)} joints ({protocol.skeleton}), root "
+      f"{protocol.root}, alignment {protocol.alignment}, averaged over "
+      f"{protocol.averaging}. {protocol.source}. {protocol.note}\n\n"
+      + protocols.format_table(scored.rows[model][name])
+    )
+  return "\n\n".join(parts) + "\n"
+
+
+def write_report(
+  folder: str | os.PathLike, scored: Scored, evaluation: Evaluation, title: str
+) -> pathlib.Path:
+  """Writes `scores.json`, `scores.md` and `scores.png` into a new folder.
+
+  Raises:
+    FileExistsError: the folder has scores already; they are never overwritten.
+  """
+  folder = pathlib.Path(folder).expanduser()
+  if (folder / "scores.json").exists():
+    raise FileExistsError(
+      f"{folder} has scores already, which are never overwritten; name another --out."
+    )
+  folder.mkdir(parents=True, exist_ok=True)
+  numbers = {
+    label: {
+      name: dict(total=r.total, unit=r.protocol.unit, rows=r.table)
+      for name, r in results.items()
+    }
+    for label, results in scored.rows.items()
+  }
+  (folder / "scores.json").write_text(json.dumps(numbers, indent=2) + "\n")
+  (folder / "scores.md").write_text(report_text(scored, evaluation, title))
+  draw.comparison(
+    folder / "scores.png", scored.data, scored.poses, scored.frames, title=title
+  )
+  return folder
+
+
+if __name__ == "__main__":
+  main()

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from jaxpose import cameras
 from jaxpose import data as pose_data
-from jaxpose import evaluate
 from jaxpose import pretrained
+from jaxpose import scoring
 from jaxpose import skeleton_maps
 from jaxpose import skeletons
 from jaxpose.skeletons import Skeleton
@@ -193,7 +193,7 @@ def _predictor(module, skeleton: Skeleton, inputs: tuple[str, ...], flip: bool):
       f"got a model with the inputs {', '.join(inputs)}, expected keypoints_2d alone; "
       "lift cannot make the others."
     )
-  return evaluate.make_predict(module, skeleton, inputs=inputs, flip=flip)
+  return scoring.make_predict(module, skeleton, inputs=inputs, flip=flip)
 
 
 def _loaded(weights) -> pretrained.Pretrained:

@@ -92,11 +92,10 @@ def save(path: str | os.PathLike, pretrained: Pretrained) -> pathlib.Path:
   path.parent.mkdir(parents=True, exist_ok=True)
   flat = traverse_util.flatten_dict(pretrained.variables, sep="/")
   arrays = {key: np.asarray(value) for key, value in flat.items()}
+  arrays["metadata"] = np.asarray(json.dumps(describe(pretrained)))
   unfinished = path.with_suffix(".npz.unfinished")
   with unfinished.open("wb") as f:
-    np.savez_compressed(
-      f, metadata=np.asarray(json.dumps(describe(pretrained))), **arrays
-    )
+    np.savez_compressed(f, **arrays)
   unfinished.rename(path)
   return path
 
@@ -199,6 +198,8 @@ def _from_run(workdir: pathlib.Path, step) -> Pretrained:
     state = checkpoints.load(int(chosen))
   variables = {"params": state["params"], **state["model_state"]}
   info = dict(data=config["data"]["name"], step=int(chosen), seed=config["seed"])
+  for key in ("builder_config", "data_dir", "manual_dir"):
+    info[key] = config["data"][key]
   return make(
     config["model"],
     {k: _to_numpy(v) for k, v in variables.items()},

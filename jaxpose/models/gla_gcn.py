@@ -75,7 +75,7 @@ def constant_graph(name: str) -> np.ndarray:
   return graph / np.where(total == 0, 1, total)
 
 
-def _he_normal(fan_out: float):
+def _he_normal(fan_out: int):
   return nn.initializers.normal((2.0 / fan_out) ** 0.5)
 
 
@@ -116,10 +116,11 @@ class AdaptiveGraphConv(nn.Module):
     channels_first = c >= d
     kernels = [embed_kernel[side, k] for side in range(2) for k in range(3)]
     mixed = mix(x, kernels + (list(mix_kernel) if channels_first else []))
+    biases = embed_bias.astype(x.dtype).reshape(2, 3, 1, 1, 1, e)
     y = mix_bias.sum(0).astype(x.dtype).reshape(1, 1, 1, -1)
     for k in range(3):
       source, target = (
-        (mixed[3 * side + k] + embed_bias[side, k].astype(x.dtype)).reshape(b, v, t * e)
+        (mixed[3 * side + k] + biases[side, k]).reshape(b, v, t * e)
         for side in range(2)
       )
       score = jnp.einsum(

@@ -1,0 +1,288 @@
+"""Predicts every frame of a split and scores it by protocols, beside baselines."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
+from jaxtyping import Float
+from tqdm import tqdm
+
+from jaxpose import data as pose_data
+from jaxpose import protocols
+from jaxpose import skeletons
+from jaxpose import transforms
+from jaxpose.data import PoseData
+from jaxpose.skeletons import Skeleton
+
+DEFAULT_PROTOCOLS = ("cmu_p1", "cmu_p2", "cmu_p3", "cmu_mpjve")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """What to score during training; the values of `config.evals`.
+
+  Attributes:
+    split: TFDS split.
+    protocols: names in `jaxpose.protocols`; the first one decides the best checkpoint.
+    flip: average with the prediction of the mirrored input.
+    every: score every n-th frame of each run. Velocities need 1.
+    when: "always" at each `eval_every`, or "end" after the last step only.
+  """
+
+  split: str
+  protocols: Sequence[str] = DEFAULT_PROTOCOLS
+  flip: bool = False
+  every: int = 1
+  when: str = "always"
+
+  def __post_init__(self):
+    for name in self.protocols:
+      protocol = protocols.get(name)
+      if self.every > 1 and "velocity_error" in protocol.metrics:
+        raise ValueError(
+          f"got every={self.every} with the protocol {name!r}, expected 1: velocities "
+          "need neighbouring frames."
+        )
+    if self.every < 1 or self.when not in ("always", "end"):
+      raise ValueError(
+        f"got every={self.every} and when={self.when!r}, expected every >= 1 and when "
+        "'always' or 'end'."
+      )
+
+
+def make_predict(
+  module: nn.Module, skeleton: Skeleton, *, inputs=("keypoints_2d",), flip: bool = False
+) -> Callable:
+  """A jitted `(variables, batch) -> (b, j, 3)` root-relative centre poses in metres.
+
+  Args:
+    module: a model whose output has `joints_3d` (b, 1, j, 3).
+    skeleton: of the keypoints, for the flip.
+    inputs: keys of the batch, in the order of the module's arguments.
+    flip: average with the un-mirrored prediction of the mirrored input.
+  """
+
+  def forward(variables, batch):
+    return module.apply(variables, *(batch[key] for key in inputs))["joints_3d"][:, 0]
+
+  def predict(variables, batch):
+    pose = forward(variables, batch)
+    if not flip:
+      return pose
+    points = transforms.flip(batch["keypoints_2d"], skeleton)
+    other = transforms.flip(
+      forward(variables, batch | {"keypoints_2d": points}), skeleton
+    )
+    return (pose + other) / 2
+
+  return jax.jit(predict)
+
+
+def predict_frames(
+  predict: Callable,
+  variables: dict,
+  data: PoseData,
+  window: int,
+  *,
+  batch_size: int = 256,
+  every: int = 1,
+  mesh: Mesh | None = None,
+  progress: str | None = None,
+) -> tuple[Float[np.ndarray, "m j 3"], np.ndarray]:
+  """Poses of every (or every n-th) frame of the split, each predicted once.
+
+  Args:
+    predict: from `make_predict`.
+    variables: of the module.
+    data: the split.
+    window: frames of the input.
+    batch_size: windows at a time; the last batch is padded and masked.
+    every: stride over frames.
+    mesh: devices to share a batch over.
+    progress: label of a progress bar; None shows none.
+
+  Returns:
+    Poses, and the frame numbers they belong to.
+  """
+  chosen = np.arange(0, data.num_frames, every, dtype=np.int32)
+  batch_size = min(batch_size, len(chosen))
+  if mesh is not None:
+    batch_size += -batch_size % mesh.size
+  poses = []
+  batches_ = pose_data.evaluation_order(data, batch_size, chosen)
+  total = -(-len(chosen) // batch_size)
+  # None shows the bar on a terminal only.
+  off = None if progress else True
+  bar = tqdm(batches_, progress, total, unit="batch", leave=False, disable=off)
+  for index, mask in bar:
+    batch = pose_data.gather(data.frames, data.runs, index, window)
+    if mesh is not None:
+      batch = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
+    poses.append(np.asarray(predict(variables, batch))[mask])
+  return np.concatenate(poses), chosen
+
+
+def sequence_predictions(
+  data: PoseData, poses: Float[np.ndarray, "m j 3"], frames: np.ndarray
+) -> list[protocols.SequencePrediction]:
+  """Poses of frames, put together by run as the protocols want them."""
+  run = data.run_of_frame[frames]
+  target = np.asarray(data.frames["joints_3d"])[frames]
+  edges = np.r_[0, np.flatnonzero(np.diff(run)) + 1, len(run)]
+  return [
+    protocols.SequencePrediction(
+      poses[a:b], target[a:b], data.views[run[a]].subject, data.views[run[a]].action
+    )
+    for a, b in itertools.pairwise(edges)
+  ]
+
+
+def score(
+  data: PoseData, poses: np.ndarray, frames: np.ndarray, names: Sequence[str]
+) -> dict[str, protocols.ProtocolResult]:
+  """Results of the poses under each named protocol."""
+  items = sequence_predictions(data, poses, frames)
+  return {name: protocols.score(name, items) for name in names}
+
+
+def relative_joints(data: PoseData) -> Float[np.ndarray, "n j 3"]:
+  """Root-relative joints of every frame, metres, camera frame."""
+  joints = np.asarray(data.frames["joints_3d"])
+  root = data.skeleton.root
+  return joints - joints[:, root : root + 1]
+
+
+def mean_pose_baseline(train: PoseData, data: PoseData) -> Float[np.ndarray, "n j 3"]:
+  """The mean training pose (camera frame, root-relative) for every frame of `data`."""
+  mean = relative_joints(train).mean(0)
+  return np.broadcast_to(mean, (data.num_frames, *mean.shape))
+
+
+def linear_baseline(train: PoseData, data: PoseData) -> Float[np.ndarray, "n j 3"]:
+  """Single-frame linear least squares from keypoints to pose, fitted on `train`."""
+
+  def features(split):
+    points = np.asarray(split.frames["keypoints_2d"], np.float64)
+    flat = points.reshape(len(points), -1)
+    return np.concatenate([flat, np.ones((len(flat), 1))], 1)
+
+  x, y = features(train), relative_joints(train).reshape(train.num_frames, -1)
+  # The normal equations: tens of numbers per frame, hundreds of thousands of frames.
+  weights = np.linalg.lstsq(x.T @ x, x.T @ y, rcond=None)[0]
+  poses = features(data) @ weights
+  return poses.reshape(data.num_frames, -1, 3).astype(np.float32)
+
+
+def comparison_table(
+  rows: dict[str, dict[str, protocols.ProtocolResult]], names: Sequence[str]
+) -> str:
+  """A Markdown table: a row per predictor, a column per protocol."""
+  head = []
+  for name in names:
+    protocol = protocols.get(name)
+    head.append(f"{protocols.symbol(protocol.metrics[0])} ({protocol.unit})")
+  width = max(map(len, rows))
+  lines = [f"| {'':{width}} | {' | '.join(head)} |"]
+  lines.append(
+    f"|{'-' * (width + 2)}|" + "|".join("-" * (len(h) + 1) + ":" for h in head) + "|"
+  )
+  for label, results in rows.items():
+    cells = [
+      f"{results[n].total:{len(h)}.1f}" for n, h in zip(names, head, strict=True)
+    ]
+    lines.append(f"| {label:{width}} | {' | '.join(cells)} |")
+  return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+  """Outcome of an evaluation.
+
+  Attributes:
+    rows: label of a predictor (the model and, if asked for, the baselines) to its
+      results by protocol.
+    data: the split.
+    poses: (m, j, 3) predictions of the model.
+    frames: (m,) frame numbers in `data` that they belong to.
+  """
+
+  rows: dict[str, dict[str, protocols.ProtocolResult]]
+  data: PoseData
+  poses: np.ndarray
+  frames: np.ndarray
+
+
+class Scorer:
+  """Evaluates one module; compiles once however often it is called."""
+
+  def __init__(
+    self,
+    module: nn.Module,
+    load: Callable[[str], PoseData],
+    *,
+    window: int,
+    inputs: Sequence[str] = ("keypoints_2d",),
+    mesh: Mesh | None = None,
+    batch_size: int = 256,
+  ):
+    """Takes what the evaluations share.
+
+    Args:
+      module: see `make_predict`.
+      load: split name to data.
+      window: frames of the input.
+      inputs: keys of the batch, in the order of the module's arguments.
+      mesh: devices to share a batch over.
+      batch_size: windows at a time.
+    """
+    self._load, self._window, self._mesh = load, window, mesh
+    self._batch_size = batch_size
+    self._predict = functools.cache(
+      lambda skeleton, flip: make_predict(
+        module, skeletons.get(skeleton), inputs=tuple(inputs), flip=flip
+      )
+    )
+
+  def __call__(
+    self,
+    variables: dict,
+    evaluation: Evaluation,
+    *,
+    label: str = "model",
+    baselines: str | None = None,
+  ) -> Scored:
+    """Scores the variables.
+
+    Args:
+      variables: of the module.
+      evaluation: what to score.
+      label: the model's row.
+      baselines: split that the baselines are fitted on; None leaves them out.
+    """
+    data = self._load(evaluation.split)
+    poses, frames = predict_frames(
+      self._predict(data.skeleton.name, evaluation.flip),
+      variables,
+      data,
+      self._window,
+      batch_size=self._batch_size,
+      every=evaluation.every,
+      mesh=self._mesh,
+      progress=evaluation.split,
+    )
+    rows, names = {}, evaluation.protocols
+    if baselines is not None:
+      train = self._load(baselines)
+      mean, linear = mean_pose_baseline(train, data), linear_baseline(train, data)
+      rows["mean pose"] = score(data, mean[frames], frames, names)
+      rows["linear lifter, 1 frame"] = score(data, linear[frames], frames, names)
+    rows[label] = score(data, poses, frames, names)
+    return Scored(rows, data, poses, frames)

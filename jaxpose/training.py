@@ -1,0 +1,115 @@
+"""The pure part of training: the state, its start, and one step."""
+
+import inspect
+from typing import Any
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxpose import batches
+from jaxpose import data as pose_data
+from jaxpose import metrics
+from jaxpose import optimizers
+from jaxpose import pretrained
+
+
+class TrainState(NamedTuple):
+  """Everything that a step changes."""
+
+  step: jax.Array
+  params: Any
+  model_state: Any  # batch statistics; may be empty
+  opt_state: Any
+
+
+def init_state(module, tx, example: tuple, *, seed: int) -> TrainState:
+  """Fresh state; `example` are inputs of the module in shape and type."""
+  variables = dict(module.init(jax.random.key(seed), *example))
+  params = variables.pop("params")
+  return TrainState(jnp.zeros((), jnp.int32), params, variables, tx.init(params))
+
+
+def train_step(
+  state: TrainState, windows, frames, runs, rng, *, module, tx, pipeline
+) -> tuple[TrainState, dict[str, jax.Array]]:
+  """One update; pure. `windows` is an index into `frames`, or a gathered batch."""
+  if isinstance(windows, pose_data.Index):
+    windows = pose_data.gather(frames, runs, windows, pipeline["window"])
+  key_batch, key_dropout = jax.random.split(jax.random.fold_in(rng, state.step))
+  batch = batches.training_batch(
+    windows, key_batch, pipeline["skeleton"], pipeline["augmentation"]
+  )
+  scheduled = {name: f(state.step) for name, f in pipeline["call_schedules"].items()}
+
+  def loss_fn(params):
+    out, model_state = module.apply(
+      {"params": params, **state.model_state},
+      *(batch[key] for key in pipeline["inputs"]),
+      train=True,
+      rngs={"dropout": key_dropout},
+      mutable=list(state.model_state),
+      **scheduled,
+    )
+    terms = {
+      name: loss_term(out, batch, **term) for name, term in pipeline["losses"].items()
+    }
+    return sum(terms.values()), (terms, model_state)
+
+  (loss, (terms, model_state)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
+    state.params
+  )
+  updates, opt_state = tx.update(grads, state.opt_state, state.params)
+  params = optax.apply_updates(state.params, updates)
+  numbers = {"loss": loss, **{f"loss/{k}": v for k, v in terms.items()}}
+  numbers["grad_norm"] = optax.tree.norm(grads)
+  return TrainState(state.step + 1, params, model_state, opt_state), numbers
+
+
+def loss_term(out: dict, batch: dict, *, fn: str, key: str, weight: float = 1.0):
+  """`weight` times the mean of a metric between a prediction and its target."""
+  for where, name in ((out, "output"), (batch, "target")):
+    if key not in where:
+      raise ValueError(
+        f"loss term: got the key {key!r}, expected one of the model's {name}s: "
+        f"{', '.join(sorted(where))}."
+      )
+  return weight * metrics.METRICS[fn](out[key], batch[key]).mean()
+
+
+def schedule(fields: dict, **known) -> optax.Schedule:
+  """A schedule from its config; lengths that it needs and lacks are filled in."""
+  fields = dict(fields)
+  function = optimizers.SCHEDULES.get(fields["name"])
+  if function is not None:
+    wanted = inspect.signature(function).parameters
+    fields = {k: v for k, v in known.items() if k in wanted} | fields
+  return optimizers.build_schedule(**fields)
+
+
+def start_from(state: TrainState, tx, name_or_path: str) -> TrainState:
+  """The state with saved weights in it; the optimiser starts anew.
+
+  Raises:
+    ValueError: the weights are of another model.
+  """
+  loaded = pretrained.load(name_or_path).variables
+  params, model_state = {"params": state.params}, state.model_state
+  taken = []
+  for tree in (params, model_state):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+      node = loaded
+      for key in path:
+        node = node.get(key.key, {})
+      if not hasattr(node, "shape") or node.shape != leaf.shape:
+        raise ValueError(
+          f"init_from {name_or_path!r}: {jax.tree_util.keystr(path)} is "
+          f"{getattr(node, 'shape', 'missing')}, expected {leaf.shape}; set "
+          "config.model to the model of these weights."
+        )
+      taken.append(jnp.asarray(node, leaf.dtype))
+  flat, tree = jax.tree.flatten((params, model_state))
+  params, model_state = jax.tree.unflatten(tree, taken[: len(flat)])
+  params = params["params"]
+  return TrainState(state.step, params, model_state, tx.init(params))
