@@ -13,13 +13,15 @@ def get_config(variant: str = "full"):
     variant="gla_gcn",
     width=64,
     filter_widths=(3, 3, 3),
-    global_blocks=1,
+    global_blocks=0,
     dropout=0.0,
     graph_dropout=0.0,
+    graph_scale=1.0,
+    linear_skip=True,
   )
   config.data.name = "cmu_mocap"
   config.data.window = 27
-  config.data.batch_size = 64
+  config.data.batch_size = 48
   config.data.sampling = "actions"
   config.augment.virtual_camera = True
   config.losses = dict(
@@ -27,10 +29,8 @@ def get_config(variant: str = "full"):
     sequence=dict(fn="mpjpe", key="joints_3d_sequence", weight=1.0),
   )
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
-  config.schedule = dict(
-    name="warmup_cosine", base=2e-3, final=1e-6, warmup_steps=200
-  )
-  config.total_steps = 5000
+  config.schedule = dict(name="warmup_cosine", base=6e-3, final=1e-6, warmup_steps=200)
+  config.total_steps = 4800
   config.eval_every = 500
   config.save_every = 500
   config.evals = dict(

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
@@ -35,7 +37,7 @@ CONFIG_FILE = "config.json"
 def from_torch(
   model: str, state_dict: Mapping[str, np.ndarray], **options
 ) -> tuple[nn.Module, dict]:
-  """The module and its variables (NumPy) that a PyTorch state dict holds.
+  """The module and its variables (JAX arrays) that a PyTorch state dict holds.
 
   Args:
     model: key of `LAYOUTS`.
@@ -50,7 +52,7 @@ def from_torch(
   layout = _layout(model)
   weights = torch_file.find_state_dict(state_dict)
   module = models.build(model, **layout.fields(weights, **options))
-  return module, layout.read(module, weights)
+  return module, jax.tree.map(jnp.asarray, layout.read(module, weights))
 
 
 def to_torch(model: str, module: nn.Module, variables: Mapping) -> dict:

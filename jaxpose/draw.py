@@ -6,12 +6,17 @@ each pose stands on its lowest joint: root-relative poses have no height of thei
 """
 
 import os
+import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib import animation as mpl_animation
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from jaxpose.data import PoseData
 from jaxpose.skeletons import Skeleton
@@ -44,12 +49,9 @@ def project(
   """
   a, e = np.deg2rad(azimuth), np.deg2rad(ELEVATION)
   x, up, z = joints[..., 0], -joints[..., 1], joints[..., 2]
-  right, depth = x * np.cos(a) + z * np.sin(a), z * np.cos(a) - x * np.sin(a)
-  page_up, page_depth = (
-    up * np.cos(e) + depth * np.sin(e),
-    depth * np.cos(e) - up * np.sin(e),
-  )
-  return np.stack([right, page_up, page_depth], -1)
+  right, away = x * np.cos(a) + z * np.sin(a), z * np.cos(a) - x * np.sin(a)
+  turned = [up * np.cos(e) + away * np.sin(e), away * np.cos(e) - up * np.sin(e)]
+  return np.stack([right, *turned], -1)
 
 
 class _Lines:
@@ -94,48 +96,51 @@ def skeleton_3d(
   _Lines(ax, skeleton, **style).show(project(joints, azimuth))
 
 
-def stand(joints: Float[np.ndarray, "*b j 3"]) -> Float[np.ndarray, "*b j 3"]:
-  """Poses moved up or down so that their lowest joint is at y = 0."""
-  return joints - _down(joints[..., 1].max(-1))
+def _offset(joints: Float[np.ndarray, "n j 3"], *, still: bool = False):
+  """(n, 1, 3) to subtract: poses then stand on y = 0, above the middle of the floor.
+
+  With `still` the floor's middle is that of the whole clip, so nothing slides.
+  """
+  low, high = joints.min(1, keepdims=True), joints.max(1, keepdims=True)
+  floor = high[..., 1]
+  if still:
+    low, high = low.min(0, keepdims=True), high.max(0, keepdims=True)
+  x, _, z = np.moveaxis((low + high) / 2, -1, 0)
+  return np.stack(np.broadcast_arrays(x, floor, z), -1)
 
 
-def _down(height: Float[np.ndarray, "*b"]) -> Float[np.ndarray, "*b 1 3"]:
-  return height[..., None, None] * np.asarray([0, 1, 0], height.dtype)
+def _size(joints: Float[np.ndarray, "n j 3"]) -> tuple[float, float]:
+  """Half the width and the height in which `VIEWS` show all of these poses."""
+  pages = np.stack([project(joints, azimuth) for azimuth in VIEWS.values()])
+  width = max(np.abs(pages[..., 0]).max() + 0.05, 0.9)
+  return float(width), float(pages[..., 1].max()) + 0.1
 
 
-def _stage(ax, joints: Float[np.ndarray, "*b j 3"], azimuth: float, half: float):
-  """An axes that shows standing poses, `half` metres to each side, over a floor."""
-  ground = joints[..., [0, 2]].reshape(-1, 2)
-  x, z = (ground.max(0) + ground.min(0)) / 2
-  ticks = np.linspace(-1, 1, 5)
-  ends = [[(t, 0, s) for s in (-1, 1)] for t in ticks]
-  ends += [[(s, 0, t) for s in (-1, 1)] for t in ticks]
-  lines = project(np.asarray(ends) + [x, 0, z], azimuth)[..., :2]
-  ax.add_collection(LineCollection(lines, color=FLOOR, lw=0.8, zorder=0), autolim=False)
-  middle = project(np.asarray([x, 0, z]), azimuth)
-  _show(ax, middle[0], middle[1] + half - 0.3, half)
+def _stage(ax, azimuth: float, size: tuple[float, float]) -> None:
+  """A floor, and the part of the page that `size` says above it."""
+  ticks = np.linspace(-0.75, 0.75, 4)
+  lines = [[(t, 0, s) for s in ticks[[0, -1]]] for t in ticks]
+  lines += [[(s, 0, t) for s in ticks[[0, -1]]] for t in ticks]
+  page = project(np.asarray(lines), azimuth)[..., :2]
+  ax.add_collection(LineCollection(page, color=FLOOR, lw=0.8, zorder=0), autolim=False)
+  _show(ax, (-size[0], size[0]), (-0.25, size[1]))
 
 
-def _half(joints: Float[np.ndarray, "*b j 3"]) -> float:
-  """Half the side of the square in which `_stage` shows these standing poses."""
-  tall = 0.4 - joints[..., 1].min()
-  wide = 1.1 * np.ptp(joints[..., [0, 2]].reshape(-1, 2), axis=0).max()
-  return float(max(tall, wide)) / 2
-
-
-def _show(ax, x: float, y: float, half: float) -> None:
-  """`half` units around a point, equal scales; the longer side shows more."""
-  ax.set_xlim(x - half, x + half)
-  ax.set_ylim(y - half, y + half)
-  ax.set_aspect("equal", adjustable="datalim")
+def _show(ax, x: tuple[float, float], y: tuple[float, float]) -> None:
+  """Fits these limits into the axes, where it now lies, with equal scales."""
+  box = ax.get_window_extent()
+  unit = max((x[1] - x[0]) / box.width, (y[1] - y[0]) / box.height) / 2
+  ax.set_xlim(sum(x) / 2 - unit * box.width, sum(x) / 2 + unit * box.width)
+  ax.set_ylim(sum(y) / 2 - unit * box.height, sum(y) / 2 + unit * box.height)
   ax.set_axis_off()
 
 
-def _show_points(ax, points: Float[np.ndarray, "*b 2"], half: float) -> None:
-  """Image points with their middle in the middle."""
-  flat = points.reshape(-1, 2)
-  x, y = (np.nanmax(flat, 0) + np.nanmin(flat, 0)) / 2
-  _show(ax, x, -y, half)
+def _show_points(ax, points: Float[np.ndarray, "n j 2"], half=None) -> None:
+  """Image points in the middle of `half` a width and a height, or of what they need."""
+  low, high = np.nanmin(points, (0, 1)), np.nanmax(points, (0, 1))
+  x, y = (low + high) / 2
+  half = np.maximum(0.53 * (high - low) if half is None else half, 1e-3)
+  _show(ax, (x - half[0], x + half[0]), (-y - half[1], -y + half[1]))
 
 
 def _legend(figure: Figure, truth: bool) -> None:
@@ -165,15 +170,10 @@ def comparison(
   their error, so that the picture shows the best, the typical and the bad alike.
 
   Raises:
-    ValueError: poses, frames and data do not belong together.
+    ValueError: the poses do not fit the frames or the skeleton, or are not finite.
   """
   skeleton = data.skeleton
-  expected = (len(frames), skeleton.num_joints, 3)
-  if poses.shape != expected or not len(frames) or columns < 1:
-    raise ValueError(
-      f"got poses of shape {poses.shape} and {columns} columns, expected {expected}, "
-      "at least one frame and one column."
-    )
+  poses = _checked(poses, skeleton, 3, len(frames))
   truth = np.asarray(data.frames["joints_3d"])[frames]
   truth = truth - truth[:, skeleton.root, None]
   pred = poses - poses[:, skeleton.root, None]
@@ -182,23 +182,159 @@ def comparison(
   chosen = np.argsort(error)[(ranks * (len(error) - 1)).astype(int)]
   truth, pred, error = truth[chosen], pred[chosen], error[chosen]
   points = np.asarray(data.frames["keypoints_2d"])[frames[chosen]]
-  floor = truth[..., 1].max(-1)
-  truth, pred = truth - _down(floor), pred - _down(floor)
-  half_2d, half_3d = 0.56 * np.ptp(points, axis=1).max(), _half(truth - truth[:, :1])
+  offset = _offset(truth)
+  truth, pred = truth - offset, pred - offset
+  # Poor predictions may leave the picture, but not shrink everything else.
+  both = _size(np.concatenate([truth, pred]))
+  size = tuple(np.minimum(both, 1.25 * np.asarray(_size(truth))))
+  half = 0.55 * np.ptp(points, axis=1).max(0)
 
   figure = Figure(figsize=(2.1 * columns + 0.4, 7.6), dpi=120, facecolor="white")
   axes = figure.subplots(3, columns, squeeze=False)
+  figure.subplots_adjust(0.035, 0.045, 0.995, 0.895, 0.02, 0.02)
   for i, (frame, rank) in enumerate(zip(frames[chosen], ranks, strict=True)):
     top, *below = axes[:, i]
     skeleton_2d(top, points[i], skeleton)
-    _show_points(top, points[i], half_2d)
+    _show_points(top, points[i : i + 1], half)
     action = data.views[data.run_of_frame[frame]].action
-    top.set_title(f"{action}\n{error[i]:.0f} mm, {_rank(rank)}", fontsize=9)
+    top.set_title(
+      f"{action}\n{error[i]:.0f} mm (percentile {100 * rank:.0f})", fontsize=9
+    )
     for ax, azimuth in zip(below, VIEWS.values(), strict=True):
-      _stage(ax, truth[i], azimuth, half_3d)
+      _stage(ax, azimuth, size)
       skeleton_3d(ax, pred[i], skeleton, azimuth=azimuth)
       skeleton_3d(ax, truth[i], skeleton, azimuth=azimuth, **GHOST)
-  _label_rows(figure, axes, ["2D input", *(f"3D, {name}" for name in VIEWS)])
+  for row, label in enumerate(("2D input", *(f"3D, {name}" for name in VIEWS))):
+    height = np.mean(axes[row, 0].get_position().intervaly)
+    figure.text(0.012, height, label, rotation=90, va="center", fontsize=9)
   figure.suptitle(title, fontsize=12, y=0.985)
   _legend(figure, truth=True)
   figure.savefig(path)
+
+
+def animation(
+  path: str | os.PathLike,
+  joints_3d: Float[np.ndarray, "t j 3"],
+  skeleton: Skeleton,
+  *,
+  keypoints_2d: Float[np.ndarray, "n k 2"] | None = None,
+  keypoints_skeleton: Skeleton | None = None,
+  truth: Float[np.ndarray, "m l 3"] | None = None,
+  fps: float = 50.0,
+  title: str = "",
+) -> None:
+  """Writes a GIF or MP4 of a motion from the camera's view and from the side.
+
+  Plays at the speed of life: a GIF counts time in 1/100 s and shows at most 25 frames
+  each second, so it takes the frames nearest to these times.
+
+  Args:
+    path: ends in `.gif`, or in `.mp4`, for which matplotlib needs ffmpeg.
+    joints_3d: camera frame, metres.
+    skeleton: of the joints.
+    keypoints_2d: the input, drawn beside them (pixels or normalised, y down).
+    keypoints_skeleton: of the keypoints, where it is another.
+    truth: drawn dashed over `joints_3d`.
+    fps: frames per second of the arrays.
+    title: above the picture.
+
+  Raises:
+    ValueError: another ending, arrays that do not fit, or no ffmpeg for an `.mp4`.
+  """
+  path = pathlib.Path(path)
+  joints_3d = _checked(joints_3d, skeleton)
+  if not fps > 0:
+    raise ValueError(f"got fps={fps}, expected a positive frame rate.")
+  if path.suffix not in (".gif", ".mp4"):
+    raise ValueError(
+      f"got the file {path.name!r}, expected one ending in .gif or .mp4."
+    )
+  if path.suffix == ".mp4" and not mpl_animation.writers.is_available("ffmpeg"):
+    raise ValueError(
+      f"cannot write {path.name!r}: matplotlib finds no ffmpeg; install ffmpeg, or "
+      "write a .gif."
+    )
+  panels = _Panels(
+    joints_3d, skeleton, keypoints_2d, keypoints_skeleton or skeleton, truth, title
+  )
+  if path.suffix == ".mp4":
+    writer = mpl_animation.FFMpegWriter(fps=fps)
+    with writer.saving(panels.figure, path, panels.figure.dpi):
+      for frame in range(len(joints_3d)):
+        panels.show(frame)
+        writer.grab_frame()
+    return
+  delay = max(round(100 / fps), 4)  # 1/100 s
+  times = np.arange(0, len(joints_3d) / fps, delay / 100)
+  pictures = panels.pictures(np.floor(times * fps + 1e-6).astype(int))
+  first = next(pictures)
+  first.save(path, save_all=True, append_images=pictures, duration=10 * delay, loop=0)
+
+
+class _Panels:
+  """The figure of an animation, set to one frame after the other."""
+
+  def __init__(
+    self, joints_3d, skeleton, keypoints_2d, keypoints_skeleton, truth, title
+  ):
+    bodies = [joints_3d]
+    if truth is not None:
+      bodies.append(_checked(truth, skeleton, 3, len(joints_3d)))
+    offset = _offset(joints_3d, still=True)
+    bodies = [body - offset for body in bodies]
+    columns = len(VIEWS) + (keypoints_2d is not None)
+    self.figure = Figure(figsize=(3.2 * columns, 3.9), dpi=100, facecolor="white")
+    self._pixels = FigureCanvasAgg(self.figure).buffer_rgba
+    axes = list(self.figure.subplots(1, columns, squeeze=False)[0])
+    self.figure.subplots_adjust(0.01, 0.08, 0.99, 0.85 if title else 0.92, 0.02, 0)
+    self.figure.suptitle(title, fontsize=12, y=0.985)
+    _legend(self.figure, truth is not None)
+
+    self._moving = []  # lines, and their page points in every frame
+    if keypoints_2d is not None:
+      points = _checked(keypoints_2d, keypoints_skeleton, 2, len(joints_3d))
+      ax = axes.pop(0)
+      _show_points(ax, points)
+      ax.set_title("2D input", fontsize=10)
+      self._moving.append((_Lines(ax, keypoints_skeleton), points * [1, -1]))
+    size = _size(bodies[0])
+    for ax, (name, azimuth) in zip(axes, VIEWS.items(), strict=True):
+      _stage(ax, azimuth, size)
+      ax.set_title(f"3D, {name}", fontsize=10)
+      shadow = _Lines(ax, skeleton, color=SHADOW, lw=4, zorder=1)
+      self._moving.append((shadow, project(bodies[0] * [1, 0, 1], azimuth)))
+      for body, style in zip(bodies, ({}, GHOST), strict=False):
+        self._moving.append((_Lines(ax, skeleton, **style), project(body, azimuth)))
+
+  def show(self, frame: int) -> None:
+    """Moves every skeleton to a frame."""
+    for lines, page in self._moving:
+      lines.show(page[frame])
+
+  def pictures(self, frames: np.ndarray) -> Iterator[Image.Image]:
+    """The frames in a palette of 128 colours."""
+    palette = None
+    for frame in frames:
+      self.show(frame)
+      self.figure.canvas.draw()
+      picture = Image.fromarray(np.asarray(self._pixels())[..., :3])
+      palette = palette or picture.quantize(128, Image.Quantize.FASTOCTREE)
+      yield picture.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def _checked(points, skeleton: Skeleton, c: int = 3, frames: int | None = None):
+  """Points of the right shape; in 2D NaN stands for what was not seen."""
+  expected = (len(points) if frames is None else frames, skeleton.num_joints, c)
+  if points.shape != expected or not points.size:
+    want = f"({'frames' if frames is None else frames}, {expected[1]}, {c})"
+    raise ValueError(
+      f"got an array of shape {points.shape}, expected {want} for the skeleton "
+      f"{skeleton.name!r}, with at least one frame."
+    )
+  finite = np.isfinite(points)
+  if not (finite.all() if c == 3 else finite.any()):
+    raise ValueError(
+      "got NaN or infinite joints, expected numbers in every frame; draw the frames "
+      "that are valid."
+    )
+  return np.where(finite, points, np.nan)

@@ -193,7 +193,7 @@ def _from_run(workdir: pathlib.Path, step) -> Pretrained:
     best = checkpoints.best_step
     last = steps[-1]
     chosen = {None: best or last, "best": best or last, "last": last}.get(step, step)
-    if int(chosen) not in steps:
+    if str(chosen) not in map(str, steps):
       raise ValueError(f"{workdir} has no checkpoint {chosen}; it has {steps}.")
     state = checkpoints.load(int(chosen))
   variables = {"params": state["params"], **state["model_state"]}

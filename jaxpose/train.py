@@ -198,8 +198,8 @@ def report(
 ) -> None:
   """Waits for a step's numbers; shows and records them. Refuses a loss of NaN."""
   loss = float(numbers["loss"])
-  if not math.isfinite(loss):
-    bad = [k for k, v in numbers.items() if not math.isfinite(float(v))]
+  bad = [k for k, v in numbers.items() if not math.isfinite(float(v))]
+  if bad:  # the gradient too: the parameters are spoilt before the loss is
     raise ValueError(
       f"step {step}: the loss is {loss} (not finite: {', '.join(bad)}); lower "
       "schedule.base or clip the gradient with optimizer.clip. The last checkpoint is "

@@ -1,5 +1,6 @@
 """Checkpoints: which are kept, what comes back, and what a damaged one says."""
 
+import gc
 import shutil
 
 import jax

@@ -1,37 +1,9 @@
 """metrics.jsonl, TensorBoard events and the clock."""
 
-import json
-import struct
-
 import pytest
-from tensorboardX.proto import event_pb2
 
 from jaxpose import logs
-
-
-def read_lines(folder) -> list[dict]:
-  return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
-
-
-def read_events(folder) -> list[event_pb2.Event]:
-  """Every event of the folder's TFRecord files: length, crc, data, crc."""
-  events = []
-  for path in sorted((folder / "events").iterdir()):
-    raw, at = path.read_bytes(), 0
-    while at < len(raw):
-      (length,) = struct.unpack_from("<Q", raw, at)
-      events.append(event_pb2.Event.FromString(raw[at + 12 : at + 12 + length]))
-      at += 16 + length
-    assert at == len(raw)
-  return events
-
-
-def scalars(folder) -> dict:
-  return {
-    (value.tag, event.step): value.simple_value
-    for event in read_events(folder)
-    for value in event.summary.value
-  }
+from tests import small_runs
 
 
 def test_numbers_go_to_lines_and_events(tmp_path, capsys):
@@ -40,19 +12,19 @@ def test_numbers_go_to_lines_and_events(tmp_path, capsys):
     log.write(2, {"loss": 0.125})
     log.progress(2, "loss")
     log.say("done")
-  assert read_lines(tmp_path) == [
+  assert small_runs.metrics(tmp_path) == [
     dict(step=1, loss=0.5, lr=0.25),
     dict(step=2, loss=0.125),
   ]
   expected = {("loss", 1): 0.5, ("lr", 1): 0.25, ("loss", 2): 0.125}
-  assert scalars(tmp_path) == expected
+  assert small_runs.scalars(tmp_path) == expected
   assert capsys.readouterr().out == "step 1/3\ndone\n"  # not a terminal: no bar
 
 
 def test_a_line_is_on_disk_when_it_is_written(tmp_path):
   with logs.RunLog(tmp_path, 0, 3) as log:
     log.write(1, {"loss": 0.5})
-    assert read_lines(tmp_path) == [dict(step=1, loss=0.5)]
+    assert small_runs.metrics(tmp_path) == [dict(step=1, loss=0.5)]
 
 
 def test_a_resumed_log_has_each_step_once(tmp_path):
@@ -63,13 +35,13 @@ def test_a_resumed_log_has_each_step_once(tmp_path):
     file.write('not a record\n{"no_step": 1}\n{"step": 5, "lo')  # cut by a kill
   with logs.RunLog(tmp_path, 2, 9) as log:
     log.write(3, {"loss": 30.0})
-  assert [(r["step"], r["loss"]) for r in read_lines(tmp_path)] == [
+  assert [(r["step"], r["loss"]) for r in small_runs.metrics(tmp_path)] == [
     (1, 1.0),
     (2, 2.0),
     (3, 30.0),
   ]
   # TensorBoard drops what a restarted writer says is to be dropped.
-  restarts = [e for e in read_events(tmp_path) if e.HasField("session_log")]
+  restarts = [e for e in small_runs.events(tmp_path) if e.HasField("session_log")]
   assert restarts[-1].step == 3
   assert not list(tmp_path.glob("*.unfinished"))
 

@@ -1,0 +1,243 @@
+import re
+import stat
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import small_data
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from jaxpose import draw
+from jaxpose import skeletons
+
+H36M = skeletons.get("h36m17")
+
+
+@pytest.fixture(scope="module")
+def data():
+  return small_data.pose_data()
+
+
+@pytest.fixture
+def motion() -> np.ndarray:
+  """(10, 17, 3) camera-frame joints: y down."""
+  return small_data.motion(10)[..., [0, 2, 1]] * np.float32([1, -1, 1])
+
+
+def pixels(path, frame: int = 0) -> np.ndarray:
+  with Image.open(path) as image:
+    image.seek(frame)
+    return np.asarray(image.convert("RGB"), int)
+
+
+def share_of(color: str, picture: np.ndarray) -> float:
+  distance = np.abs(picture - 255 * np.asarray(to_rgb(color))).max(-1)
+  return float((distance < 12).mean())
+
+
+def axes_of(width: float = 4.0):
+  figure = Figure(figsize=(width, 4))
+  ax = figure.add_axes((0, 0, 1, 1))
+  ax.set(xlim=(-2, 2), ylim=(-2, 2))
+  return figure, ax
+
+
+def test_bones_are_blue_at_the_left_and_orange_at_the_right():
+  colors = dict(zip(H36M.bones, draw.bone_colors(H36M), strict=True))
+  bone = {child: color for (_, child), color in colors.items()}
+  assert bone[H36M.index("left_knee")] == draw.LEFT
+  assert bone[H36M.index("right_wrist")] == draw.RIGHT
+  assert bone[H36M.index("spine")] == draw.MIDDLE
+
+
+def test_projection_keeps_up_up_and_turns_about_the_body():
+  axes = np.eye(3)  # x right, y down, z forward
+  front = draw.project(axes, 0.0)
+  np.testing.assert_allclose(front[0], [1, 0, 0], atol=1e-12)
+  assert front[1, 1] < -0.9  # down on the page
+  assert front[2, 2] > 0.9  # away from the eye
+  side = draw.project(axes, 90.0)
+  np.testing.assert_allclose(side[2], [1, 0, 0], atol=1e-12)
+  assert side[0, 2] < -0.9  # the camera's right is near
+  for azimuth in (0.0, 37.0):
+    page = draw.project(axes, azimuth)
+    np.testing.assert_allclose(page @ page.T, np.eye(3), atol=1e-12)
+
+
+def test_near_bones_cover_far_ones(motion):
+  pose = motion[0].copy()
+  left, right = list(H36M.left), list(H36M.right)
+  pose[left], pose[right] = pose[right], pose[right] + np.float32([0, 0, 1])
+  pose[left, 2] -= 1
+  shown = {}
+  for azimuth in (0.0, 180.0):
+    _, ax = axes_of()
+    draw.skeleton_3d(ax, pose, H36M, azimuth=azimuth)
+    colors = np.round(ax.collections[-1].get_colors()[:, :3], 3).tolist()
+    shown[azimuth] = colors
+    assert len(colors) == len(H36M.bones)
+  blue = np.round(to_rgb(draw.LEFT), 3).tolist()
+  last = {a: len(c) - 1 - c[::-1].index(blue) for a, c in shown.items()}
+  first = {a: c.index(blue) for a, c in shown.items()}
+  assert last[0.0] == len(H36M.bones) - 1  # the left side is near: drawn last
+  assert first[180.0] == 0  # and far from behind: drawn first
+
+
+def test_image_points_are_drawn_with_y_down_and_without_nan(tmp_path):
+  points = np.zeros((17, 2))
+  points[H36M.index("head")] = [0.5, -1.0]
+  points[H36M.index("left_foot")] = np.nan
+  figure, ax = axes_of()
+  draw.skeleton_2d(ax, points, H36M)
+  head = [segment[1] for segment in ax.collections[0].get_segments()]
+  assert [0.5, 1.0] in np.asarray(head).tolist()
+  figure.savefig(tmp_path / "a.png")
+  assert share_of(draw.MIDDLE, pixels(tmp_path / "a.png")) > 1e-3
+  assert share_of(draw.LEFT, pixels(tmp_path / "a.png")) == 0
+
+
+def test_comparison_draws_input_prediction_and_truth(data, tmp_path):
+  frames = np.arange(data.num_frames)
+  truth = np.asarray(data.frames["joints_3d"])
+  poses = truth - truth[:, :1] + np.float32(0.02) * (frames[:, None, None] % 5)
+  for columns in (1, 5):
+    path = tmp_path / f"{columns}.png"
+    draw.comparison(path, data, poses, frames, title="small", columns=columns)
+    picture = pixels(path)
+    assert picture.shape == (912, round(120 * (2.1 * columns + 0.4)), 3)
+    third = picture.shape[0] // 3
+    for row in range(3):
+      part = picture[row * third : (row + 1) * third]
+      assert share_of(draw.LEFT, part) > 1e-3
+      assert share_of(draw.RIGHT, part) > 1e-3
+    assert share_of("white", picture) > 0.8
+
+
+def test_comparison_shows_frames_from_best_to_worst(data, tmp_path, monkeypatch):
+  frames = np.arange(0, data.num_frames, 2)
+  truth = np.asarray(data.frames["joints_3d"])[frames]
+  poses = truth - truth[:, :1]
+  # The error of the n-th frame is n mm, for all joints but the root.
+  poses[:, 1:, 2] += 1e-3 * np.arange(len(frames), dtype=np.float32)[:, None] * 17 / 16
+  titles = []
+  monkeypatch.setattr(
+    "matplotlib.axes.Axes.set_title", lambda ax, text, **_: titles.append(text)
+  )
+  draw.comparison(tmp_path / "a.png", data, poses, frames, columns=3)
+  shown = [int(re.search(r"(\d+) mm", title)[1]) for title in titles]
+  last = len(frames) - 1
+  assert shown == [int(0.05 * last), int(0.5 * last), int(0.95 * last)]
+  runs = data.run_of_frame[frames[shown]]
+  assert [t.split("\n")[0] for t in titles] == [data.views[r].action for r in runs]
+
+
+def test_comparison_survives_a_useless_prediction(data, tmp_path):
+  frames = np.arange(data.num_frames)
+  for scale in (0.0, 100.0):
+    poses = np.full((len(frames), 17, 3), scale, np.float32)
+    poses[:, ::2] *= -1
+    draw.comparison(tmp_path / f"{scale}.png", data, poses, frames)
+    assert share_of(draw.FLOOR, pixels(tmp_path / f"{scale}.png")) > 1e-3
+
+
+def test_comparison_refuses_poses_of_other_frames_or_joints(data, tmp_path):
+  frames = np.arange(4)
+  for shape in ((3, 17, 3), (4, 15, 3)):
+    with pytest.raises(ValueError, match=r"expected \(4, 17, 3\) for the skeleton"):
+      draw.comparison(tmp_path / "a.png", data, np.zeros(shape), frames)
+  with pytest.raises(ValueError, match="got NaN or infinite joints"):
+    draw.comparison(tmp_path / "a.png", data, np.full((4, 17, 3), np.nan), frames)
+  with pytest.raises(ValueError, match="with at least one frame"):
+    draw.comparison(tmp_path / "a.png", data, np.zeros((0, 17, 3)), frames[:0])
+  assert not list(tmp_path.iterdir())
+
+
+def test_an_animation_plays_at_the_speed_of_life(motion, tmp_path):
+  path = tmp_path / "motion.gif"
+  clip = np.tile(motion, (3, 1, 1))
+  for fps, frames, delay in ((50.0, 15, 40), (30.0, 25, 40), (10.0, 30, 100)):
+    draw.animation(path, clip, H36M, fps=fps)
+    with Image.open(path) as image:
+      lengths = []
+      for frame in range(image.n_frames):
+        image.seek(frame)
+        lengths.append(image.info["duration"])
+    # Neighbours that look alike may be stored as one longer frame.
+    assert sum(lengths) == frames * delay, fps
+    assert sum(lengths) / 1000 == pytest.approx(len(clip) / fps, abs=0.04)
+
+
+def test_an_animation_moves_and_shows_what_it_is_given(motion, tmp_path):
+  path = tmp_path / "motion.gif"
+  draw.animation(path, motion, H36M, title="walk", fps=25.0)
+  first, later = pixels(path), pixels(path, 5)
+  assert first.shape == (390, 640, 3)
+  assert (first != later).mean() > 1e-3
+  assert share_of(draw.LEFT, first) > 1e-3
+  assert share_of(draw.GHOST["color"], first) < 1e-4
+  points = motion[..., :2] * 100
+  points[2:4, 5] = np.nan
+  draw.animation(path, motion, H36M, keypoints_2d=points, truth=motion + 0.1, fps=25.0)
+  picture = pixels(path)
+  assert picture.shape == (390, 960, 3)
+  assert share_of(draw.LEFT, picture[:, :320]) > 1e-3
+  assert share_of(draw.GHOST["color"], picture[:340]) > 1e-4
+
+
+def test_keypoints_may_be_of_another_skeleton(motion, tmp_path):
+  coco = skeletons.get("coco17")
+  lsp = skeletons.get("lsp14")
+  points = np.random.default_rng(0).uniform(0, 500, (10, 14, 2))
+  path = tmp_path / "motion.gif"
+  draw.animation(path, motion, H36M, keypoints_2d=points, keypoints_skeleton=lsp)
+  assert share_of(draw.RIGHT, pixels(path)[:, :320]) > 1e-3
+  with pytest.raises(
+    ValueError, match=r"expected \(10, 17, 2\) for the skeleton 'coco"
+  ):
+    draw.animation(path, motion, H36M, keypoints_2d=points, keypoints_skeleton=coco)
+
+
+def test_one_frame_and_a_still_body_can_be_animated(motion, tmp_path):
+  draw.animation(tmp_path / "one.gif", motion[:1], H36M)
+  assert share_of(draw.LEFT, pixels(tmp_path / "one.gif")) > 1e-3
+  draw.animation(
+    tmp_path / "flat.gif", 0 * motion, H36M, keypoints_2d=0 * motion[..., 1:]
+  )
+  assert share_of("white", pixels(tmp_path / "flat.gif")) > 0.8
+
+
+def test_an_mp4_gets_every_frame_through_ffmpeg(motion, tmp_path):
+  # In ffmpeg's place: keeps its arguments and the raw pictures that it is given.
+  fake = tmp_path / "ffmpeg"
+  fake.write_text('#!/bin/sh\necho "$@" > "$0.arguments"\nexec cat > "$0.raw"\n')
+  fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+  path = tmp_path / "motion.mp4"
+  with mpl.rc_context({"animation.ffmpeg_path": str(fake)}):
+    draw.animation(path, motion, H36M, fps=30.0)
+  arguments = (tmp_path / "ffmpeg.arguments").read_text()
+  assert "-s 640x390" in arguments
+  assert "-r 30.0" in arguments or "-framerate 30.0" in arguments
+  assert str(path) in arguments
+  raw = np.fromfile(tmp_path / "ffmpeg.raw", np.uint8).reshape(10, 390, 640, 4)
+  assert share_of(draw.LEFT, raw[9, ..., :3].astype(int)) > 1e-3
+  assert (raw[0] != raw[9]).any()
+
+
+def test_animations_that_cannot_be_written_are_refused(motion, tmp_path):
+  def refused(sentence, joints=motion, name="a.gif", **kwargs):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+      draw.animation(tmp_path / name, joints, H36M, **kwargs)
+    assert not list(tmp_path.iterdir())
+
+  refused("got the file 'a.avi', expected one ending in .gif or .mp4", name="a.avi")
+  refused("got fps=0, expected a positive frame rate", fps=0.0)
+  refused("expected (frames, 17, 3) for the skeleton 'h36m17'", motion[:, :15])
+  refused("with at least one frame", motion[:0])
+  refused("got NaN or infinite joints", motion * np.nan)
+  refused("(9, 17, 2), expected (10, 17, 2)", keypoints_2d=motion[:9, :, :2])
+  refused("(9, 17, 3), expected (10, 17, 3)", truth=motion[:9])
+  refused("got NaN or infinite joints", keypoints_2d=motion[..., :2] * np.nan)
+  with mpl.rc_context({"animation.ffmpeg_path": str(tmp_path / "no-ffmpeg")}):
+    refused("cannot write 'a.mp4': matplotlib finds no ffmpeg", name="a.mp4")

@@ -1,0 +1,75 @@
+"""The pure part of training."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxpose import pretrained
+from jaxpose import training
+
+
+def test_a_loss_term_is_a_weighted_mean():
+  target = jnp.zeros((3, 1, 17, 3))
+  out, batch = dict(joints_3d=target + jnp.asarray([3.0, 4.0, 0.0]).reshape(1, 1, 1, 3)), dict(
+    joints_3d=target
+  )
+  value = training.loss_term(out, batch, fn="mpjpe", key="joints_3d", weight=0.5)
+  np.testing.assert_allclose(value, 2.5, rtol=1e-6)
+
+
+def test_a_loss_of_a_missing_key_is_refused():
+  pose = jnp.zeros((1, 1, 17, 3))
+  with pytest.raises(ValueError, match="'joints', expected one of the model's outputs: j"):
+    training.loss_term(dict(joints_3d=pose), dict(joints=pose), fn="mpjpe", key="joints")
+  with pytest.raises(ValueError, match="'extra', expected one of the model's targets: j"):
+    training.loss_term(dict(extra=pose), dict(joints_3d=pose), fn="mpjpe", key="extra")
+
+
+def test_a_schedule_takes_the_lengths_that_it_needs():
+  lengths = dict(total_steps=10, steps_per_epoch=5, epochs=2)
+  cosine = training.schedule(
+    dict(name="warmup_cosine", base=1.0, final=0.1, warmup_steps=2), **lengths
+  )
+  np.testing.assert_allclose(
+    [cosine(0), cosine(2), cosine(10)], [0, 1, 0.1], atol=1e-6
+  )
+  shorter = training.schedule(
+    dict(name="warmup_cosine", base=1.0, final=0.1, warmup_steps=2, total_steps=4),
+    **lengths,
+  )
+  np.testing.assert_allclose(shorter(4), 0.1, atol=1e-6)
+  epochs = training.schedule(dict(name="cosine_per_epoch", base=1.0, final=0.0), **lengths)
+  np.testing.assert_allclose([epochs(4), epochs(5)], [1, 0.5], atol=1e-6)
+  with pytest.raises(ValueError, match="unknown schedule 'warmup_cosin'; nearest: warm"):
+    training.schedule(dict(name="warmup_cosin"), **lengths)
+
+
+def test_saved_weights_replace_the_fresh_ones(monkeypatch):
+  tx = optax.adam(1e-3)
+  params = dict(head=dict(kernel=jnp.zeros((2, 3))))
+  stats = dict(batch_stats=dict(bn=dict(mean=jnp.zeros(3))))
+  fresh = training.TrainState(jnp.zeros((), jnp.int32), params, stats, tx.init(params))
+  loaded = dict(
+    params=dict(head=dict(kernel=np.ones((2, 3)))),
+    batch_stats=dict(bn=dict(mean=np.arange(3.0))),
+  )
+
+  class Loaded:
+    variables = loaded
+
+  monkeypatch.setattr(pretrained, "load", lambda name: Loaded)
+  state = training.start_from(fresh, tx, "w")
+  np.testing.assert_array_equal(state.params["head"]["kernel"], 1)
+  np.testing.assert_array_equal(
+    state.model_state["batch_stats"]["bn"]["mean"], [0, 1, 2]
+  )
+  assert state.params["head"]["kernel"].dtype == jnp.float32
+  assert int(state.step) == 0
+  loaded["params"]["head"]["kernel"] = np.ones((2, 4))
+  with pytest.raises(ValueError, match=r"'kernel'.* is \(2, 4\), expected \(2, 3\)"):
+    training.start_from(fresh, tx, "w")
+  del loaded["batch_stats"]
+  loaded["params"]["head"]["kernel"] = np.ones((2, 3))
+  with pytest.raises(ValueError, match=r"'mean'.* is missing, expected \(3,\)"):
+    training.start_from(fresh, tx, "w")
