@@ -126,8 +126,8 @@ def _stage(ax, azimuth: float, size: tuple[float, float]) -> None:
   _show(ax, (-size[0], size[0]), (-0.25, size[1]))
 
 
-def _show(ax, x: tuple[float, float], y: tuple[float, float]) -> None:
-  """Fits these limits into the axes, where it now lies, with equal scales."""
+def _show(ax, x, y) -> None:
+  """Fits these (low, high) into the axes, where it now lies, with equal scales."""
   box = ax.get_window_extent()
   unit = max((x[1] - x[0]) / box.width, (y[1] - y[0]) / box.height) / 2
   ax.set_xlim(sum(x) / 2 - unit * box.width, sum(x) / 2 + unit * box.width)
@@ -179,7 +179,7 @@ def comparison(
   pred = poses - poses[:, skeleton.root, None]
   error = 1000 * np.linalg.norm(pred - truth, axis=-1).mean(-1)
   ranks = np.linspace(0.05, 0.95, columns) if columns > 1 else np.asarray([0.5])
-  chosen = np.argsort(error)[(ranks * (len(error) - 1)).astype(int)]
+  chosen = np.argsort(error)[np.rint(ranks * (len(error) - 1)).astype(int)]
   truth, pred, error = truth[chosen], pred[chosen], error[chosen]
   points = np.asarray(data.frames["keypoints_2d"])[frames[chosen]]
   offset = _offset(truth)
@@ -220,7 +220,7 @@ def animation(
   keypoints_2d: Float[np.ndarray, "n k 2"] | None = None,
   keypoints_skeleton: Skeleton | None = None,
   truth: Float[np.ndarray, "m l 3"] | None = None,
-  fps: float = 50.0,
+  fps: float | int = 50,
   title: str = "",
 ) -> None:
   """Writes a GIF or MP4 of a motion from the camera's view and from the side.
@@ -266,7 +266,7 @@ def animation(
     return
   delay = max(round(100 / fps), 4)  # 1/100 s
   times = np.arange(0, len(joints_3d) / fps, delay / 100)
-  pictures = panels.pictures(np.floor(times * fps + 1e-6).astype(int))
+  pictures = panels.pictures(np.floor(times * fps + 1e-6).astype(int).tolist())
   first = next(pictures)
   first.save(path, save_all=True, append_images=pictures, duration=10 * delay, loop=0)
 
@@ -311,7 +311,7 @@ class _Panels:
     for lines, page in self._moving:
       lines.show(page[frame])
 
-  def pictures(self, frames: np.ndarray) -> Iterator[Image.Image]:
+  def pictures(self, frames: list[int]) -> Iterator[Image.Image]:
     """The frames in a palette of 128 colours."""
     palette = None
     for frame in frames:

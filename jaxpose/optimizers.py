@@ -175,6 +175,7 @@ OPTIMIZERS = dict(
 SCHEDULES = dict(
   constant=optax.constant_schedule,
   cosine_per_epoch=cosine_per_epoch,
+  bn_momentum_decay=bn_momentum_decay,
   warmup_cosine=warmup_cosine,
   mpi3dhp_decay=mpi3dhp_decay,
 )

@@ -130,12 +130,15 @@ def test_label_jitter_touches_only_the_targets(windows):
   np.testing.assert_array_equal(a[..., 2], b[..., 2])
   np.testing.assert_array_equal(made["joints_3d"][:, 0], a[:, WINDOW // 2])
   # One rotation and scaling per window: every joint's distance from the axis scales.
-  ratio = np.linalg.norm(a[..., :2], axis=-1)[..., 1:] / np.linalg.norm(
-    b[..., :2], axis=-1
-  )[..., 1:]
+  ratio = (
+    np.linalg.norm(a[..., :2], axis=-1)[..., 1:]
+    / np.linalg.norm(b[..., :2], axis=-1)[..., 1:]
+  )
   assert np.ptp(ratio, axis=(1, 2)).max() < 1e-3
   assert set(np.round(ratio.mean((1, 2)), 2)) <= {
-    np.float32(0.95), np.float32(1), np.float32(1.05)
+    np.float32(0.95),
+    np.float32(1),
+    np.float32(1.05),
   }
 
 

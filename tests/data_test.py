@@ -26,9 +26,7 @@ def original(golden):
   runs = dict(
     first=np.r_[0, ends[:-1]].astype(np.int32), last=(ends - 1).astype(np.int32)
   )
-  frames = dict(
-    keypoints_2d=np.concatenate(points), joints_3d=np.concatenate(joints)
-  )
+  frames = dict(keypoints_2d=np.concatenate(points), joints_3d=np.concatenate(joints))
   views = tuple(data.View(str(i), "", "", "", 50.0) for i in range(3))
   return data.PoseData(frames, runs, views, H36M), arrays
 
@@ -66,9 +64,7 @@ def test_evaluation_windows_are_the_originals(original):
   joints = np.concatenate([batch["joints_3d"][mask] for batch, mask in batches])
   np.testing.assert_array_equal(points, expected["eval_2d"])
   np.testing.assert_array_equal(joints[:, 4:5], expected["eval_3d"])
-  np.testing.assert_array_equal(
-    transforms.flip(points, H36M), expected["eval_2d_flip"]
-  )
+  np.testing.assert_array_equal(transforms.flip(points, H36M), expected["eval_2d_flip"])
 
 
 @pytest.mark.parametrize("window", [1, 4, 9, 27])
@@ -85,9 +81,7 @@ def test_windows_never_cross_runs_and_repeat_the_edges(window):
   for centre in every:
     run = poses.run_of_frame[centre]
     first, last = poses.runs["first"][run], poses.runs["last"][run]
-    wanted = [
-      min(max(centre + k - window // 2, first), last) for k in range(window)
-    ]
+    wanted = [min(max(centre + k - window // 2, first), last) for k in range(window)]
     np.testing.assert_array_equal(points[centre, :, 0, 0], wanted)
 
 
@@ -301,7 +295,9 @@ def test_the_data_folder_falls_back_to_the_home_directory(monkeypatch):
 
 
 def test_an_unknown_dataset_is_refused_with_near_names(tmp_path):
-  with pytest.raises(ValueError, match="unknown dataset 'synthetic_motoin'; nearest: s"):
+  with pytest.raises(
+    ValueError, match="unknown dataset 'synthetic_motoin'; nearest: s"
+  ):
     data.prepare("synthetic_motoin", data_dir=tmp_path)
 
 

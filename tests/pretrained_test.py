@@ -62,9 +62,7 @@ def test_a_weights_file_gives_back_what_was_saved(file):
   assert after.module == before.module
   assert after.skeleton == before.skeleton
   assert (after.window, after.inputs) == (3, ("keypoints_2d",))
-  assert after.info == dict(
-    data="synthetic_motion", step=7, nested=dict(widths=[3, 3])
-  )
+  assert after.info == dict(data="synthetic_motion", step=7, nested=dict(widths=[3, 3]))
   assert not list(file.parent.glob("*.unfinished"))
 
 
@@ -92,7 +90,9 @@ def test_saved_weights_are_never_overwritten(file):
 def test_a_truncated_file_is_refused(file, share):
   raw = file.read_bytes()
   file.write_bytes(raw[: int(share * len(raw))])
-  with pytest.raises(ValueError, match="cannot be read as weights .* truncated or not"):
+  with pytest.raises(
+    ValueError, match=r"cannot be read as weights .* truncated or not"
+  ):
     pretrained.load(file)
 
 
@@ -129,7 +129,9 @@ def test_arrays_of_another_shape_or_none_are_refused(file):
   with np.load(file) as arrays:
     key = next(k for k in arrays.files if k.startswith("params/head/kernel"))
   rewrite(file, **{key: np.zeros((5, 3), np.float32)})
-  with pytest.raises(ValueError, match=r"0 arrays missing, 1 .*\(5, 3\), expected \(8,"):
+  with pytest.raises(
+    ValueError, match=r"0 arrays missing, 1 .*\(5, 3\), expected \(8,"
+  ):
     pretrained.load(file)
   rewrite(file, **{key: None})
   with pytest.raises(ValueError, match=r"1 arrays missing.*nothing, expected \(8, 3\)"):
@@ -146,7 +148,7 @@ def test_a_pickled_object_is_refused_and_not_run(file, tmp_path):
   content["params/head/kernel"] = np.asarray([Evil()], object)
   with file.open("wb") as f:
     np.savez(f, allow_pickle=True, **content)
-  with pytest.raises(ValueError, match="cannot be read as weights .*allow_pickle"):
+  with pytest.raises(ValueError, match=r"cannot be read as weights .*allow_pickle"):
     pretrained.load(file)
   assert not (tmp_path / "ran").exists()
 
@@ -264,7 +266,7 @@ def test_a_run_that_lacks_its_config_or_checkpoints_is_refused(tmp_path):
   with pytest.raises(FileNotFoundError, match="holds no finished checkpoint yet"):
     pretrained.load(tmp_path)
   (tmp_path / "config.json").unlink()
-  with pytest.raises(FileNotFoundError, match="has checkpoints but no config.json"):
+  with pytest.raises(FileNotFoundError, match=r"has checkpoints but no config.json"):
     pretrained.load(tmp_path)
 
 

@@ -22,7 +22,9 @@ def make_config(**knobs):
   return config
 
 
-@pytest.mark.parametrize("name", ["quickstart", "quickstart.py", "configs/quickstart.py"])
+@pytest.mark.parametrize(
+  "name", ["quickstart", "quickstart.py", "configs/quickstart.py"]
+)
 @pytest.mark.parametrize("variant", ["", ":smoke"])
 def test_bundled_configs_are_found_from_anywhere(tmp_path, monkeypatch, name, variant):
   monkeypatch.chdir(tmp_path)
@@ -38,7 +40,9 @@ def test_a_file_of_the_user_comes_first(tmp_path, monkeypatch):
   assert rundir.config_path("mine.py:big") == "mine.py:big"
 
 
-@pytest.mark.parametrize("name", ["quickstrat", "configs/quick.py", "other/quickstart.py"])
+@pytest.mark.parametrize(
+  "name", ["quickstrat", "configs/quick.py", "other/quickstart.py"]
+)
 def test_an_unknown_config_is_refused_with_near_names(tmp_path, monkeypatch, name):
   monkeypatch.chdir(tmp_path)
   with pytest.raises(ValueError, match=r"no config '.*nearest: (.*, )?quickstart"):
@@ -52,7 +56,9 @@ def test_a_run_without_a_folder_gets_one_by_name_and_time():
 
 
 def test_the_config_is_written_once(tmp_path):
-  folder = rundir.claim_workdir(tmp_path / "a" / "run", make_config(), skeleton="h36m17")
+  folder = rundir.claim_workdir(
+    tmp_path / "a" / "run", make_config(), skeleton="h36m17"
+  )
   text = (folder / "config.json").read_text()
   saved = json.loads(text)
   assert saved["data"]["batch_size"] == 128
@@ -82,7 +88,7 @@ def test_a_folder_of_another_config_is_refused(tmp_path):
   with pytest.raises(ValueError, match="holds a run of another config") as error:
     rundir.claim_workdir(tmp_path, other, skeleton="h36m17")
   assert "data.batch_size 128 here, 64 asked for; seed 0 here, 3" in str(error.value)
-  with pytest.raises(ValueError, match="model.width null here, 8 asked for"):
+  with pytest.raises(ValueError, match=r"model.width null here, 8 asked for"):
     rundir.claim_workdir(
       tmp_path,
       make_config(model=dict(name="gla_gcn", variant="s_agcn", width=8)),

@@ -23,8 +23,6 @@ def config(data_dir, total_steps=3):
   # as in a bias before a norm, it would decide the step. Ranger's first are plain.
   made.optimizer = dict(name="ranger")
   made.schedule = dict(name="constant", value=1e-2)
-  made.call_schedules = dict()
-  made.augment.virtual_camera = False  # the costliest part to compile
   return made
 
 

@@ -13,7 +13,7 @@ H36M = skeletons.get("h36m17")
 def motion(frames: int, seed: int = 0) -> np.ndarray:
   """(frames, 17, 3) smooth motion of a body-like cloud of joints, world metres."""
   rng = np.random.default_rng([7, seed])
-  rest = rng.normal(0, 0.3, (17, 3)) + [0, 0, 1]
+  rest = rng.normal((0, 0, 1), 0.3, (17, 3))
   swing, phase = rng.uniform(0, 0.1, (2, 17, 3))
   time = np.arange(frames)[:, None, None]
   return (rest + swing * np.sin(0.2 * time + 60 * phase)).astype(np.float32)
@@ -54,9 +54,7 @@ def of_runs(lengths: list[int], actions: list[str] | None = None) -> data.PoseDa
   points[..., 0] = np.arange(total)[:, None]
   points[..., 1] = np.repeat(np.arange(len(lengths)), lengths)[:, None]
   joints = np.random.default_rng(0).normal(size=(total, 17, 3)).astype(np.float32)
-  runs = dict(
-    first=(ends - lengths).astype(np.int32), last=(ends - 1).astype(np.int32)
-  )
+  runs = dict(first=(ends - lengths).astype(np.int32), last=(ends - 1).astype(np.int32))
   views = [
     data.View(f"s{i}", "S1", action, "0", 50.0)
     for i, action in enumerate(actions or ["walk"] * len(lengths))

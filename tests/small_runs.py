@@ -50,15 +50,12 @@ class Lifter(nn.Module):
 
 
 def small(data_dir, **knobs):
-  """Four steps of a `Lifter` on `synthetic_motion/tiny` with every random part."""
+  """Four steps of a `Lifter` on `synthetic_motion/tiny`: flips and dropout."""
   config = get_config("quickstart", "smoke")
   config.model = dict(name="lifter", width=8)
   config.data.data_dir = str(data_dir)
   config.data.window = 3
-  config.augment.label_jitter = True
-  config.call_schedules = dict(
-    bn_momentum=dict(name="warmup_cosine", base=0.2, final=0.05, warmup_steps=1)
-  )
+  config.augment.virtual_camera = False  # the costliest part to compile
   config.evals = dict()
   config.save_every = 100
   for key, value in knobs.items():
@@ -66,6 +63,22 @@ def small(data_dir, **knobs):
       config.data[key] = value
     else:
       config[key] = value
+  return config
+
+
+def six_steps(data_dir, **knobs):
+  """Six steps with every random and scheduled part; takes longer to compile."""
+  config = small(data_dir, total_steps=6, **knobs)
+  config.augment = dict(
+    flip=True,
+    virtual_camera=True,
+    detector_noise=0.5,
+    joint_dropout=0.1,
+    label_jitter=True,
+  )
+  config.call_schedules = dict(
+    bn_momentum=dict(name="warmup_cosine", base=0.2, final=0.05, warmup_steps=1)
+  )
   return config
 
 

@@ -12,12 +12,13 @@ from jaxpose import pretrained
 from jaxpose import train
 from tests import small_runs
 
+
 @pytest.fixture(scope="module")
 def unbroken(tiny_data_dir, tmp_path_factory):
   """A run of six steps."""
   workdir = tmp_path_factory.mktemp("runs") / "unbroken"
   with pytest.MonkeyPatch.context() as patch:
-    small_runs.run(small_runs.small(tiny_data_dir, total_steps=6), workdir, patch)
+    small_runs.run(small_runs.six_steps(tiny_data_dir), workdir, patch)
   return workdir
 
 
@@ -36,7 +37,7 @@ def test_an_interrupted_run_goes_on_and_ends_bit_equal(
     if step == 2:
       os.kill(os.getpid(), number)
 
-  config = small_runs.small(tiny_data_dir, total_steps=6)
+  config = small_runs.six_steps(tiny_data_dir)
   with monkeypatch.context() as patch:
     patch.setattr(train, "report", report_and_interrupt)
     assert small_runs.run(config, tmp_path, monkeypatch) == {}
@@ -53,20 +54,16 @@ def test_an_interrupted_run_goes_on_and_ends_bit_equal(
 def test_data_on_the_host_or_the_device_give_bit_equal_runs(
   tiny_data_dir, tmp_path, monkeypatch, unbroken
 ):
-  config = small_runs.small(tiny_data_dir, total_steps=6, device_resident=False)
+  config = small_runs.six_steps(tiny_data_dir, device_resident=False)
   assert small_runs.get_config("quickstart").data.device_resident
   small_runs.run(config, tmp_path, monkeypatch)
-  small_runs.assert_bit_equal(
-    small_runs.arrays(tmp_path), small_runs.arrays(unbroken)
-  )
+  small_runs.assert_bit_equal(small_runs.arrays(tmp_path), small_runs.arrays(unbroken))
 
 
 def test_training_changes_weights_and_statistics_and_the_seed_counts(
   tiny_data_dir, tmp_path, monkeypatch, unbroken
 ):
-  small_runs.run(
-    small_runs.small(tiny_data_dir, total_steps=6, seed=1), tmp_path, monkeypatch
-  )
+  small_runs.run(small_runs.six_steps(tiny_data_dir, seed=1), tmp_path, monkeypatch)
   ours, others = small_runs.arrays(unbroken), small_runs.arrays(tmp_path)
   assert np.abs(ours["['model_state']['batch_stats']['bn']['mean']"]).max() > 0
   for key in ours:
@@ -85,9 +82,7 @@ def test_metrics_say_loss_rate_and_schedule(unbroken):
   assert records[-1]["windows_per_s"] > 0
 
 
-def test_a_finished_run_is_left_as_it_is(
-  tiny_data_dir, tmp_path, monkeypatch, capsys
-):
+def test_a_finished_run_is_left_as_it_is(tiny_data_dir, tmp_path, monkeypatch, capsys):
   config = small_runs.small(tiny_data_dir)
   config.evals = dict(test=dict(split="test[:2]", protocols=("cmu_p1",), every=50))
   scores = small_runs.run(config, tmp_path, monkeypatch)
@@ -132,8 +127,8 @@ def test_the_best_checkpoint_has_the_lowest_regular_score(
 
 def test_a_folder_of_another_config_is_refused(tiny_data_dir, monkeypatch, unbroken):
   before = sorted(unbroken.rglob("*"))
-  config = small_runs.small(tiny_data_dir, total_steps=6, seed=5)
-  with pytest.raises(ValueError, match="another config .seed 0 here, 5 asked for"):
+  config = small_runs.six_steps(tiny_data_dir, seed=5)
+  with pytest.raises(ValueError, match=r"another config .seed 0 here, 5 asked for"):
     small_runs.run(config, unbroken, monkeypatch)
   assert sorted(unbroken.rglob("*")) == before
 
@@ -181,7 +176,6 @@ def test_weights_are_taken_from_a_run_and_from_a_file(
   for i, source in enumerate((unbroken, file)):
     config = small_runs.small(tiny_data_dir, init_from=str(source), total_steps=1)
     config.schedule = dict(name="constant", value=0.0)  # steps of length 0
-    config.call_schedules = dict()
     small_runs.run(config, tmp_path / str(i), monkeypatch)
     end = small_runs.arrays(tmp_path / str(i))
     params = [key for key in start if "'params'" in key]
@@ -199,7 +193,7 @@ def test_weights_of_another_model_are_refused(
 ):
   config = small_runs.small(tiny_data_dir, init_from=str(unbroken))
   config.model.width = 16
-  with pytest.raises(ValueError, match="set config.model to the model of these"):
+  with pytest.raises(ValueError, match=r"set config.model to the model of these"):
     small_runs.run(config, tmp_path / "new", monkeypatch)
   assert not (tmp_path / "new").exists()
 
@@ -230,5 +224,5 @@ def test_a_batch_that_devices_cannot_share_is_refused(
   tiny_data_dir, tmp_path, monkeypatch
 ):
   config = small_runs.small(tiny_data_dir, batch_size=12)
-  with pytest.raises(ValueError, match="data.batch_size=12 on 8 devices, expected a"):
+  with pytest.raises(ValueError, match=r"data.batch_size=12 on 8 devices, expected a"):
     small_runs.run(config, tmp_path, monkeypatch, devices=8)

@@ -11,8 +11,9 @@ from jaxpose import training
 
 def test_a_loss_term_is_a_weighted_mean():
   target = jnp.zeros((3, 1, 17, 3))
-  out, batch = dict(joints_3d=target + jnp.asarray([3.0, 4.0, 0.0]).reshape(1, 1, 1, 3)), dict(
-    joints_3d=target
+  out, batch = (
+    dict(joints_3d=target + jnp.asarray([3.0, 4.0, 0.0]).reshape(1, 1, 1, 3)),
+    dict(joints_3d=target),
   )
   value = training.loss_term(out, batch, fn="mpjpe", key="joints_3d", weight=0.5)
   np.testing.assert_allclose(value, 2.5, rtol=1e-6)
@@ -20,9 +21,15 @@ def test_a_loss_term_is_a_weighted_mean():
 
 def test_a_loss_of_a_missing_key_is_refused():
   pose = jnp.zeros((1, 1, 17, 3))
-  with pytest.raises(ValueError, match="'joints', expected one of the model's outputs: j"):
-    training.loss_term(dict(joints_3d=pose), dict(joints=pose), fn="mpjpe", key="joints")
-  with pytest.raises(ValueError, match="'extra', expected one of the model's targets: j"):
+  with pytest.raises(
+    ValueError, match="'joints', expected one of the model's outputs: j"
+  ):
+    training.loss_term(
+      dict(joints_3d=pose), dict(joints=pose), fn="mpjpe", key="joints"
+    )
+  with pytest.raises(
+    ValueError, match="'extra', expected one of the model's targets: j"
+  ):
     training.loss_term(dict(extra=pose), dict(joints_3d=pose), fn="mpjpe", key="extra")
 
 
@@ -31,17 +38,19 @@ def test_a_schedule_takes_the_lengths_that_it_needs():
   cosine = training.schedule(
     dict(name="warmup_cosine", base=1.0, final=0.1, warmup_steps=2), **lengths
   )
-  np.testing.assert_allclose(
-    [cosine(0), cosine(2), cosine(10)], [0, 1, 0.1], atol=1e-6
-  )
+  np.testing.assert_allclose([cosine(0), cosine(2), cosine(10)], [0, 1, 0.1], atol=1e-6)
   shorter = training.schedule(
     dict(name="warmup_cosine", base=1.0, final=0.1, warmup_steps=2, total_steps=4),
     **lengths,
   )
   np.testing.assert_allclose(shorter(4), 0.1, atol=1e-6)
-  epochs = training.schedule(dict(name="cosine_per_epoch", base=1.0, final=0.0), **lengths)
+  epochs = training.schedule(
+    dict(name="cosine_per_epoch", base=1.0, final=0.0), **lengths
+  )
   np.testing.assert_allclose([epochs(4), epochs(5)], [1, 0.5], atol=1e-6)
-  with pytest.raises(ValueError, match="unknown schedule 'warmup_cosin'; nearest: warm"):
+  with pytest.raises(
+    ValueError, match="unknown schedule 'warmup_cosin'; nearest: warm"
+  ):
     training.schedule(dict(name="warmup_cosin"), **lengths)
 
 

@@ -1,9 +1,13 @@
 """The wheel: what it holds, and the quick start from it in an empty directory."""
 
+import ast
+import email
 import importlib.machinery
+import importlib.metadata
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -80,6 +84,26 @@ def test_every_file_of_the_folders_is_in_the_wheel_as_it_is(wheel):
       if path.is_file() and "__pycache__" not in path.parts:
         name = f"{BUNDLED}/{path.relative_to(ROOT).as_posix()}"
         assert archive.read(name) == path.read_bytes()
+
+
+def test_every_package_that_is_imported_is_declared(wheel):
+  archive = zipfile.ZipFile(wheel)
+  metadata = next(n for n in archive.namelist() if n.endswith("dist-info/METADATA"))
+  needs = email.message_from_bytes(archive.read(metadata)).get_all("Requires-Dist")
+  declared = {re.match(r"[\w.-]+", n)[0].lower() for n in needs if "extra ==" not in n}
+  assert "jax" in declared
+  origin = importlib.metadata.packages_distributions()
+  for name in archive.namelist():
+    if not name.endswith(".py"):
+      continue
+    for node in ast.walk(ast.parse(archive.read(name))):
+      modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+      if isinstance(node, ast.ImportFrom) and not node.level:
+        modules.append(node.module)
+      for top in {module.partition(".")[0] for module in modules}:
+        if top not in sys.stdlib_module_names | {"jaxpose"}:
+          sources = {s.lower().replace("_", "-") for s in origin.get(top, [])}
+          assert sources & declared, f"{name} imports {top}, which nothing declares"
 
 
 def test_a_wheel_from_the_source_distribution_is_the_same(wheel, tmp_path):

@@ -83,8 +83,8 @@ class Body:
 
 
 def sample_body(rng: np.random.Generator) -> Body:
-  """A random adult, 1.5 to 1.95 m tall, with bone ratios a few percent off the mean."""
-  height = rng.uniform(1.5, 1.95)
+  """A random adult, 1.70 +- 0.08 m tall, with bone ratios a few percent off."""
+  height = np.clip(rng.normal(1.70, 0.08), 1.5, 1.95)
 
   def part(ratio, spread=0.025):
     return float(height * ratio * np.clip(rng.normal(1, spread), 0.93, 1.07))

@@ -1,0 +1,141 @@
+"""Every config: locked, free of code, and its training step traces at full size."""
+
+import ast
+import functools
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxpose import batches
+from jaxpose import data
+from jaxpose import models
+from jaxpose import optimizers
+from jaxpose import resources
+from jaxpose import scoring
+from jaxpose import training
+from tests import small_data
+from tests import small_runs
+
+FILES = sorted(resources.folder("configs").glob("*.py"))
+
+
+def variants(path) -> list[str]:
+  """The names that a config compares its variant with."""
+  found = {
+    constant.value
+    for node in ast.walk(ast.parse(path.read_text()))
+    if isinstance(node, ast.Compare)
+    and isinstance(node.left, ast.Name)
+    and node.left.id == "variant"
+    for constant in ast.walk(node.comparators[0])
+    if isinstance(constant, ast.Constant)
+  }
+  return sorted(found)
+
+
+CASES = [
+  pytest.param(path, variant, id=f"{path.stem}:{variant}")
+  for path in FILES
+  for variant in variants(path)
+]
+EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+EVERY_CASE = pytest.mark.parametrize(("path", "variant"), CASES)
+
+
+@pytest.fixture(scope="module")
+def poses():
+  return small_data.pose_data((300, 40))
+
+
+def test_there_are_configs_with_variants():
+  assert {"quickstart", "gla_gcn_cmu"} <= {path.stem for path in FILES}
+  assert all({"full", "smoke"} <= set(variants(path)) for path in FILES)
+
+
+@EVERY_CASE
+def test_a_training_step_traces_at_full_size(path, variant, poses):
+  config = small_runs.get_config(str(path), variant)
+  module = models.build(**config.model.to_dict())
+  lengths = dict(total_steps=config.total_steps or 100, steps_per_epoch=10, epochs=10)
+  lr = training.schedule(config.schedule.to_dict(), **lengths)
+  optimizer = config.optimizer.to_dict()
+  tx = optimizers.build(optimizer.pop("name"), lr, **optimizer)
+  pipeline = dict(
+    window=config.data.window,
+    skeleton=poses.skeleton,
+    augmentation=batches.Augmentation(**config.augment.to_dict()),
+    inputs=tuple(config.inputs),
+    losses=config.losses.to_dict(),
+    call_schedules={
+      name: training.schedule(fields, **lengths)
+      for name, fields in config.call_schedules.to_dict().items()
+    },
+  )
+  size, window = config.data.batch_size, config.data.window
+  order = data.TrainingOrder(
+    poses, size, flip=config.augment.flip, sampling=config.data.sampling
+  )
+  shapes = dict(
+    keypoints_2d=jnp.zeros((1, window, 17, 2)), confidence=jnp.zeros((1, window, 17))
+  )
+  example = tuple(shapes[key] for key in config.inputs)
+  init = functools.partial(training.init_state, module, tx, seed=config.seed)
+  state = jax.eval_shape(init, example)
+  step = functools.partial(training.train_step, module=module, tx=tx, pipeline=pipeline)
+  after, numbers = jax.eval_shape(
+    step, state, order(0), poses.frames, poses.runs, jax.random.key(0)
+  )
+  assert set(numbers) == {"loss", "grad_norm"} | {f"loss/{k}" for k in config.losses}
+  assert all(number.shape == () for number in numbers.values())
+  assert len(config.losses) > 0
+  before = jax.tree.map(lambda x: (x.shape, x.dtype), state)
+  assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == before
+
+
+@EVERY_CASE
+def test_a_config_is_locked_plain_and_scored(path, variant):
+  config = small_runs.get_config(str(path), variant)
+  assert config.is_locked
+  with pytest.raises(AttributeError):
+    config.data.batch_sise = 3
+  json.loads(config.to_json())
+  assert config.data.name in {
+    folder.name for folder in resources.folder("datasets").iterdir()
+  }
+  evals = {k: scoring.Evaluation(**fields) for k, fields in config.evals.items()}
+  assert evals
+  # The test split is looked at once, when everything is decided.
+  for e in evals.values():
+    assert (e.when == "end") == (e.split == "test")
+  assert (config.total_steps is None) != (config.total_epochs is None)
+
+
+@EVERY_FILE
+def test_an_unknown_variant_is_refused(path):
+  with pytest.raises(ValueError, match="got the variant 'smok', expected"):
+    small_runs.get_config(str(path), "smok")
+
+
+@EVERY_FILE
+def test_a_config_says_its_command(path):
+  tree = ast.parse(path.read_text())
+  command = rf"Run: python -m jaxpose\.train --config=configs/{path.name}\b"
+  assert re.search(command, ast.get_docstring(tree))
+
+
+@EVERY_FILE
+def test_a_config_is_full_if_nothing_is_said(path):
+  plain, full = (small_runs.get_config(str(path), v) for v in (None, "full"))
+  assert plain.to_json() == full.to_json()
+
+
+@EVERY_FILE
+def test_a_smoke_run_is_small(path):
+  config = small_runs.get_config(str(path), "smoke")
+  assert config.total_steps <= 10
+  assert config.model.get("width", 8) <= 16
+  assert np.log2(config.data.batch_size) <= 4

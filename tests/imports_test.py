@@ -1,0 +1,120 @@
+"""Which room may import which: the house rules, and that they catch a breach."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BASE = ("jaxpose.geometry", "jaxpose.cameras", "jaxpose.skeletons")
+ARRAYS = ("jax", "jaxtyping", "numpy")
+TOP = ("jaxpose", "datasets", "configs", "tests", "benchmarks", "colab", "weights")
+
+# Files -> what they may import besides the standard library and their own folder.
+ONLY = {
+  "configs/*.py": ("jaxpose.config",),
+  "datasets/*/*.py": (*BASE, "jaxpose.sequences", "numpy", "tensorflow_datasets"),
+  "datasets/build.py": ("tensorflow_datasets",),
+  "jaxpose/models/*.py": (
+    *(*BASE, "jaxpose.skeleton_maps", "jaxpose.models", "flax", *ARRAYS),
+  ),
+  "jaxpose/skeletons.py": ("numpy",),
+  "jaxpose/geometry.py": ARRAYS,
+  "jaxpose/cameras.py": (*BASE, *ARRAYS),
+  "jaxpose/metrics.py": (*BASE, "optax", *ARRAYS),
+  "jaxpose/transforms.py": (*BASE, *ARRAYS),
+  "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),
+  "jaxpose/config.py": ("ml_collections",),
+}
+# Files -> what they may not import.
+NEVER = {
+  "jaxpose/**/*.py": ("jaxpose.train", *TOP[1:]),
+  "jaxpose/data.py": ("flax", "jaxpose.models", "jaxpose.config"),
+  "jaxpose/batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
+}
+
+
+def imported(source: str) -> set[str]:
+  """Absolute names that a file imports, wherever in it: `from a import b` is a.b."""
+  names = set()
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Import):
+      names |= {alias.name for alias in node.names}
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+      names |= {f"{node.module}.{alias.name}" for alias in node.names}
+  return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+def within(name: str, rooms) -> bool:
+  return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+def breaches(root: pathlib.Path) -> list[str]:
+  """`file: name` of each import that a rule forbids."""
+  found = []
+  for table, wrong in ((ONLY, lambda n, r: not within(n, r)), (NEVER, within)):
+    for pattern, rooms in table.items():
+      for path in sorted(root.glob(pattern)):
+        if not path.name.endswith("_test.py"):
+          names = sorted(imported(path.read_text()))
+          found += [f"{path.relative_to(root)}: {n}" for n in names if wrong(n, rooms)]
+  return found
+
+
+def test_every_room_keeps_the_rules():
+  assert breaches(ROOT) == []
+
+
+def test_every_rule_is_about_files_that_exist():
+  for pattern in (*ONLY, *NEVER):
+    assert list(ROOT.glob(pattern)), pattern
+
+
+@pytest.mark.parametrize(
+  ("path", "line", "name"),
+  [
+    ("jaxpose/models/new.py", "from jaxpose import data", "jaxpose.data"),
+    ("jaxpose/models/new.py", "import optax", "optax"),
+    ("jaxpose/metrics.py", "import flax.linen as nn", "flax.linen"),
+    ("jaxpose/geometry.py", "from jaxpose.config import f", "jaxpose.config.f"),
+    ("jaxpose/skeletons.py", "import jax", "jax"),
+    ("jaxpose/transforms.py", "from jaxpose import models", "jaxpose.models"),
+    ("jaxpose/data.py", "def f():\n  import flax", "flax"),
+    ("jaxpose/scoring.py", "from jaxpose.train import train", "jaxpose.train.train"),
+    ("jaxpose/scoring.py", "from tests import small_data", "tests.small_data"),
+    ("jaxpose/models/new.py", "import datasets", "datasets"),
+    ("configs/new.py", "import numpy as np", "numpy"),
+    ("configs/new.py", "from jaxpose import train", "jaxpose.train"),
+    ("datasets/new/new_dataset_builder.py", "from jaxpose import data", "jaxpose.data"),
+  ],
+)
+def test_a_breach_is_found(tmp_path, path, line, name):
+  file = tmp_path / path
+  file.parent.mkdir(parents=True)
+  file.write_text(f"import os\nfrom . import sibling\n{line}\n")
+  assert f"{path}: {name}" in breaches(tmp_path)
+
+
+def test_what_is_allowed_is_no_breach(tmp_path):
+  (tmp_path / "configs").mkdir()
+  (tmp_path / "configs" / "new.py").write_text("from jaxpose.config import base_config")
+  (tmp_path / "jaxpose").mkdir()
+  # A longer name is another module.
+  (tmp_path / "jaxpose" / "new.py").write_text("from jaxpose import training")
+  assert breaches(tmp_path) == []
+
+
+def test_importing_the_package_imports_nothing_heavy():
+  heavy = ("jax", "flax", "numpy", "tensorflow_datasets", "matplotlib", "orbax")
+  code = f"import sys, jaxpose; print([m for m in {heavy} if m in sys.modules])"
+  out = subprocess.run(
+    [sys.executable, "-c", code],
+    env=dict(os.environ, PYTHONPATH=str(ROOT)),
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout
+  assert out.strip() == "[]"
