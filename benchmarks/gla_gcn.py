@@ -24,7 +24,6 @@ import numpy as np  # noqa: E402
 import optax  # noqa: E402
 
 from jaxpose import batches  # noqa: E402
-from jaxpose import data as pose_data  # noqa: E402
 from jaxpose import models  # noqa: E402
 from jaxpose import skeletons  # noqa: E402
 from jaxpose import training  # noqa: E402
@@ -101,9 +100,11 @@ def compile_twice(frames: int, batch_size: int, fields: dict) -> tuple[float, fl
   times = []
   with tempfile.TemporaryDirectory() as cache:
     code = (
-      "import sys; sys.path[:0] = [%r]; import gla_gcn as b\n"
-      "_, (f, a), _ = b.setup(%d, %d, %r); print(b.compile_seconds(f, a))"
-    ) % (os.path.dirname(os.path.abspath(__file__)), frames, batch_size, fields)
+      f"import sys; sys.path[:0] = [{os.path.dirname(os.path.abspath(__file__))!r}]\n"
+      "import gla_gcn as b\n"
+      f"_, (f, a), _ = b.setup({frames}, {batch_size}, {fields!r})\n"
+      "print(b.compile_seconds(f, a))"
+    )
     environment = os.environ | {
       "JAX_COMPILATION_CACHE_DIR": cache,
       "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

@@ -2,7 +2,7 @@
 
 A run's folder holds `checkpoints/STEP/`, whose tree is that of `TrainState` as a
 dictionary. A checkpoint appears under its name only when it is whole; what a killed
-process left half written is removed at the next start.
+process left half written is removed before the next save.
 """
 
 import os

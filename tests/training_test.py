@@ -1,12 +1,19 @@
 """The pure part of training."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from jaxpose import batches
+from jaxpose import data
 from jaxpose import pretrained
 from jaxpose import training
+from tests import small_data
+from tests import small_runs
 
 
 def test_a_loss_term_is_a_weighted_mean():
@@ -82,3 +89,36 @@ def test_saved_weights_replace_the_fresh_ones(monkeypatch):
   loaded["params"]["head"]["kernel"] = np.ones((2, 3))
   with pytest.raises(ValueError, match=r"'mean'.* is missing, expected \(3,\)"):
     training.start_from(fresh, tx, "w")
+
+
+@pytest.mark.parametrize("part", ["dropout", "label_jitter"])
+def test_each_step_draws_anew_and_a_step_always_alike(part):
+  poses = small_data.pose_data()
+  windows = data.TrainingOrder(poses, 8)(0)
+  module = small_runs.Lifter(dropout=0.5 if part == "dropout" else 0.0)
+  tx = optax.sgd(0.1)
+  pipeline = dict(
+    window=3,
+    skeleton=poses.skeleton,
+    augmentation=batches.Augmentation(label_jitter=part == "label_jitter"),
+    inputs=("keypoints_2d",),
+    losses=dict(joints=dict(fn="mpjpe", key="joints_3d")),
+    call_schedules=dict(bn_momentum=lambda step: 0.1 * (step + 1)),
+  )
+  step = jax.jit(
+    functools.partial(training.train_step, module=module, tx=tx, pipeline=pipeline)
+  )
+  state = training.init_state(module, tx, (jnp.zeros((1, 3, 17, 2)),), seed=0)
+  rng = jax.random.key(0)
+
+  def at(number):
+    now = state._replace(step=jnp.asarray(number, jnp.int32))
+    return step(now, windows, poses.frames, poses.runs, rng)
+
+  (first, a), (again, b), (second, c) = at(0), at(0), at(1)
+  assert a["loss"] == b["loss"] != c["loss"]
+  jax.tree.map(np.testing.assert_array_equal, first, again)
+  assert (int(first.step), int(second.step)) == (1, 2)
+  # The scheduled argument reaches the model: the same batch, twice the weight.
+  one, two = (s.model_state["batch_stats"]["bn"]["mean"] for s in (first, second))
+  np.testing.assert_allclose(2 * one, two, rtol=1e-5)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array
@@ -76,11 +77,17 @@ def conv(
   """
   b, v, t, c = x.shape
   kernel = kernel.astype(x.dtype)
+  if stride > 1 and t % stride:
+    raise ValueError(f"got {t} frames, expected a multiple of the stride {stride}.")
+  if 1 < t <= kernel.shape[0]:
+    # No longer than the kernel: one matrix product, of no more FLOP, over all frames.
+    matrix = _as_matrix(kernel, t, stride, padding)
+    (y,) = mix(x.reshape(b, v, 1, t * c), [matrix])
+    y = y.reshape(b, v, t // stride, -1)
+    return y if bias is None else y + bias.astype(x.dtype).reshape(1, 1, 1, -1)
   if stride > 1:
     # The stride folded into channels, (t, c) -> (t / stride, stride * c): the gradient
     # of a strided convolution is a dilated one, which CPUs do slowly.
-    if t % stride:
-      raise ValueError(f"got {t} frames, expected a multiple of the stride {stride}.")
     taps = -(-kernel.shape[0] // stride)
     kernel = jnp.pad(kernel, ((0, taps * stride - kernel.shape[0]), (0, 0), (0, 0)))
     kernel = kernel.reshape(taps, stride * c, -1)
@@ -94,6 +101,16 @@ def conv(
   return y + bias.astype(x.dtype).reshape(1, 1, 1, -1)
 
 
+def _as_matrix(kernel, t: int, stride: int, padding: int):
+  """(t c, t/stride d): the convolution of `t` frames as a block Toeplitz matrix."""
+  k, c, _ = kernel.shape
+  tap = np.arange(t)[:, None] + padding - stride * np.arange(t // stride)[None]
+  blocks = kernel[np.clip(tap, 0, k - 1)]
+  inside = ((tap >= 0) & (tap < k))[..., None, None]
+  blocks = jnp.where(inside, blocks, jnp.zeros((), kernel.dtype))
+  return blocks.transpose(0, 2, 1, 3).reshape(t * c, -1)
+
+
 def mix(
   x: Float[Array, "b v t c"], kernels: Sequence[Float[Array, "c _"]]
 ) -> list[Float[Array, "b v t _"]]:
@@ -104,7 +121,9 @@ def mix(
 # On CPU the gradient of a kernel reads its input transposed, and the compiler, left
 # alone, fuses the layers before into that transposed copy: they are computed again in
 # the wrong memory order, which took a third of a training step. A loop over `v` cuts
-# the fusion and keeps each piece in cache. On other backends nothing of this applies.
+# the fusion and keeps each piece in cache; arrays that fit in cache as a whole need
+# none, and on other backends nothing of this applies.
+_LOOP_SIZE = 1 << 18
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -168,7 +187,7 @@ _mix.defvjp(_mix_forward, _mix_backward)
 
 def _sum_over_v(function, *arrays):
   """Sum of `function` of (b, t, c) arrays over the axis `v` of (b, v, t, c) arrays."""
-  if jax.default_backend() != "cpu":
+  if jax.default_backend() != "cpu" or arrays[0].size < _LOOP_SIZE:
     return function(*(a.reshape(-1, *a.shape[2:]) for a in arrays))
 
   def at(v):
