@@ -1,8 +1,9 @@
 r"""The authors' training recipe for the released network, on any dataset here.
 
 Ranger at 0.01 with a cosine per epoch, batch-norm momentum decaying from 0.1 to 0.001,
-every window also mirrored, label jitter (on in their code, not in the paper), the centre
-frame's error alone. They train 80 epochs of Human3.6M with batches of 512. Not measured.
+every window also mirrored, label jitter (on in their code, not in the paper), and the
+centre frame's error alone. They train 80 epochs of Human3.6M with batches of 512. Not
+measured here.
 
 Run: python -m jaxpose.train --config=configs/gla_gcn_recipe.py --config.data.name=NAME
 """

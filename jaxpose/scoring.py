@@ -33,7 +33,7 @@ class Evaluation:
     split: TFDS split.
     protocols: names in `jaxpose.protocols`; the first one decides the best checkpoint.
     flip: average with the prediction of the mirrored input.
-    every: score every n-th frame of each run. Velocities need 1.
+    every: score every n-th frame of the split. Velocities need 1.
     when: "always" at each `eval_every`, or "end" after the last step only.
   """
 

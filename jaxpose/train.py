@@ -122,14 +122,14 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
   example = tuple(one[key][:1] for key in config.inputs)
   init = functools.partial(init_state, module, tx, seed=config.seed)
   state = jax.jit(init, out_shardings=replicated)(example)
-  if config.init_from is not None:
-    state = start_from(state, tx, config.init_from)
   rng = jax.random.key(config.seed + 1)
   workdir = claim_workdir(workdir, config, skeleton=data.skeleton.name)
 
   scores: dict[str, float] = {}
   with Checkpoints(workdir) as checkpoints, Interrupt() as interrupt:
-    if checkpoints.steps:
+    if not checkpoints.steps and config.init_from is not None:
+      state = start_from(state, tx, config.init_from)
+    elif checkpoints.steps:
       state = TrainState(**checkpoints.load(checkpoints.steps[-1], state._asdict()))
     first = int(state.step)
     with RunLog(workdir, first, total) as log:
@@ -252,6 +252,11 @@ def main(argv: list[str]) -> None:
     train(config, workdir)
   except (ValueError, OSError) as error:
     sys.exit(f"error: {error}")
+  except TypeError as error:
+    # The contents of model, optimizer, evals and the like are arguments.
+    if "unexpected keyword argument" not in str(error):
+      raise
+    sys.exit(f"error: in the config: {error}")
   print(f"run: {workdir}")
 
 

@@ -69,6 +69,11 @@ def train_step(
 
 def loss_term(out: dict, batch: dict, *, fn: str, key: str, weight: float = 1.0):
   """`weight` times the mean of a metric between a prediction and its target."""
+  if fn not in metrics.METRICS:
+    raise ValueError(
+      f"loss term: got the function {fn!r}, expected one of "
+      f"{', '.join(metrics.METRICS)}."
+    )
   for where, name in ((out, "output"), (batch, "target")):
     if key not in where:
       raise ValueError(

@@ -98,7 +98,10 @@ def test_a_state_may_be_donated_right_after_saving(tmp_path):
 
 
 # Orbax leaves coroutines of a failed read behind, and they complain when collected.
-noisy = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+noisy = pytest.mark.filterwarnings(
+  "ignore::pytest.PytestUnraisableExceptionWarning",
+  "ignore:coroutine .* was never awaited:RuntimeWarning",
+)
 
 
 def damaged(run, tmp_path, damage):

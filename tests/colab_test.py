@@ -69,7 +69,7 @@ def test_the_notebook_runs(notebook, tmp_path, monkeypatch):
 
   run = here / "runs" / "quickstart"
   assert (run / "test.md").is_file()
-  assert pretrained.load(run).window == 9
+  assert pretrained.load(run).window == 3
   assert (here / "lifted.gif").read_bytes().startswith(b"GIF")
   assert re.search(r"\(\d+, 17, 3\)", text["lift"])
   assert "No keypoint was missing." in text["lift"]

@@ -12,6 +12,7 @@ from tensorboardX.proto import event_pb2
 from jaxpose import resources
 from jaxpose import train
 from jaxpose.checkpoint import Checkpoints
+from jaxpose.config import base_config
 from jaxpose.models.layers import BatchNorm
 
 
@@ -51,13 +52,19 @@ class Lifter(nn.Module):
 
 def small(data_dir, **knobs):
   """Four steps of a `Lifter` on `synthetic_motion/tiny`: flips and dropout."""
-  config = get_config("quickstart", "smoke")
+  config = base_config()
   config.model = dict(name="lifter", width=8)
+  config.losses = dict(
+    joints=dict(fn="mpjpe", key="joints_3d", weight=1.0),
+    sequence=dict(fn="mpjpe", key="joints_3d_sequence", weight=0.5),
+  )
+  config.data.builder_config = "tiny"
   config.data.data_dir = str(data_dir)
   config.data.window = 3
-  config.augment.virtual_camera = False  # the costliest part to compile
-  config.evals = dict()
-  config.save_every = 100
+  config.data.batch_size = 16
+  config.schedule = dict(name="warmup_cosine", base=4e-3, final=1e-5, warmup_steps=1)
+  config.total_steps = 4
+  config.log_every = 1
   for key, value in knobs.items():
     if key in config.data:
       config.data[key] = value

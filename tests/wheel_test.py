@@ -141,7 +141,7 @@ def test_the_quick_start_runs_from_the_wheel_in_an_empty_directory(site, tmp_pat
   assert f"run: {run.relative_to(here)}" in out
   assert list(here.iterdir()) == [here / "runs"]
   table = (run / "test.md").read_text()
-  assert all(row in table for row in ("mean pose", "linear lifter, 1 frame", "gla_gcn"))
+  assert all(row in table for row in ("mean pose", "linear lifter, 1 frame", "s_agcn"))
   assert (run / "test.png").read_bytes().startswith(b"\x89PNG")
   assert json.loads((run / "config.json").read_text())["total_steps"] == 4
   assert list(run.glob("**/events.out.tfevents.*"))
