@@ -17,6 +17,12 @@ FOLDER = "checkpoints"
 BEST_METRIC = "score"  # lower is better
 
 
+def has_checkpoint(workdir: str | os.PathLike) -> bool:
+  """Whether a run's folder holds a finished checkpoint; creates nothing."""
+  folder = pathlib.Path(workdir).expanduser() / FOLDER
+  return any(path.name.isdigit() for path in folder.glob("*"))
+
+
 class Checkpoints:
   """The checkpoints of one run; a context manager that waits for the last write."""
 

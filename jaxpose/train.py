@@ -29,6 +29,7 @@ from jaxpose import models
 from jaxpose import optimizers
 from jaxpose import runtime
 from jaxpose.checkpoint import Checkpoints
+from jaxpose.checkpoint import has_checkpoint
 from jaxpose.logs import Clock
 from jaxpose.logs import RunLog
 from jaxpose.rundir import Interrupt
@@ -122,14 +123,14 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
   example = tuple(one[key][:1] for key in config.inputs)
   init = functools.partial(init_state, module, tx, seed=config.seed)
   state = jax.jit(init, out_shardings=replicated)(example)
+  if config.init_from is not None and not has_checkpoint(workdir):
+    state = start_from(state, tx, config.init_from)
   rng = jax.random.key(config.seed + 1)
   workdir = claim_workdir(workdir, config, skeleton=data.skeleton.name)
 
   scores: dict[str, float] = {}
   with Checkpoints(workdir) as checkpoints, Interrupt() as interrupt:
-    if not checkpoints.steps and config.init_from is not None:
-      state = start_from(state, tx, config.init_from)
-    elif checkpoints.steps:
+    if checkpoints.steps:
       state = TrainState(**checkpoints.load(checkpoints.steps[-1], state._asdict()))
     first = int(state.step)
     with RunLog(workdir, first, total) as log:
@@ -146,7 +147,6 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
           windows = order(step - 1)
           if not d.device_resident:
             windows = pose_data.gather(frames, runs, windows, d.window)
-          windows = jax.device_put(windows, sharded)
         resident = (frames, runs) if d.device_resident else (None, None)
         state, numbers = step_fn(state, windows, *resident, rng)
         # One step behind: the host prepares the next batch while the device computes.
