@@ -1,4 +1,4 @@
-r"""GLA-GCN with its sequence head, 27 frames, on CMU motion capture.
+r"""GLA-GCN with its sequence head, 27 frames, on CMU motion capture. Not measured yet.
 
 Run: python -m jaxpose.train --config=configs/gla_gcn_cmu.py --workdir=runs/gla_gcn_cmu
 """
