@@ -30,9 +30,9 @@ def get_config(variant: str = "full"):
   )
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=6e-3, final=1e-6, warmup_steps=200)
-  config.total_steps = 4800
-  config.eval_every = 500
-  config.save_every = 500
+  config.total_steps = 16_000
+  config.eval_every = 1000
+  config.save_every = 1000
   config.evals = dict(
     validation=dict(split="validation", protocols=("cmu_p1", "cmu_p2"), every=8),
     test=dict(split="test", when="end"),
