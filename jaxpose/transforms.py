@@ -39,28 +39,6 @@ def flip_camera_intrinsics(intrinsics: Float[Array, "*b 9"]) -> Float[Array, "*b
   return xp.where(np.broadcast_to(negated, intrinsics.shape), -intrinsics, intrinsics)
 
 
-def random_flip(key: Array, batch: dict, skeleton: Skeleton) -> dict:
-  """Flips whole windows with probability 1/2, their 2D and 3D together.
-
-  Args:
-    key: JAX random key.
-    batch: `keypoints_2d`, `joints_3d` and `confidence` (b, t, j) are flipped where they
-      are present; other entries pass through.
-    skeleton: of the joint axis.
-  """
-  flipped = {
-    k: flip(batch[k], skeleton) for k in ("keypoints_2d", "joints_3d") if k in batch
-  }
-  if "confidence" in batch:
-    flipped["confidence"] = batch["confidence"][..., skeleton.mirror]
-  if not flipped:
-    raise ValueError(
-      f"got a batch with {sorted(batch)}, expected keypoints_2d or joints_3d to flip."
-    )
-  coin = jax.random.bernoulli(key, 0.5, (len(next(iter(flipped.values()))),))
-  return batch | {k: _choose(coin, x, batch[k]) for k, x in flipped.items()}
-
-
 def rotate_scale_xy(
   joints: Float[Array, "*b j 3"],
   angle_deg: Float[Array, "*b"],

@@ -32,6 +32,41 @@ def evaluate(module, variables, x):
   return jax.jit(module.apply)(variables, x)["joints_3d"]
 
 
+# The linear skip.
+
+
+@pytest.mark.parametrize("sequence_head", [False, True])
+def test_linear_skip_adds_a_linear_map_of_each_frame(sequence_head):
+  module = tiny("s_agcn", linear_skip=True, sequence_head=sequence_head)
+  x, variables = keypoints(module), start(module)
+  rest = {k: v for k, v in variables["params"].items() if k != "linear"}
+  plain = tiny("s_agcn", sequence_head=sequence_head)
+  without = jax.jit(plain.apply)({**variables, "params": rest}, x)
+  found = jax.jit(module.apply)(variables, x)
+  linear = variables["params"]["linear"]
+  statistics, norm = (
+    variables["batch_stats"]["input_bn"],
+    variables["params"]["input_bn"],
+  )
+  flat = (x.reshape(2, 3, 34) - statistics["mean"][None, None]) / np.sqrt(
+    statistics["var"] + 1e-5
+  )[None, None]
+  flat = flat * norm["scale"][None, None] + norm["bias"][None, None]
+  added = (flat @ linear["kernel"] + linear["bias"][None, None]).reshape(2, 3, 17, 3)
+  assert np.abs(added).max() > 0.1
+  difference = found["joints_3d"] - without["joints_3d"]
+  np.testing.assert_allclose(difference, added[:, 1:2], atol=1e-5)
+  if sequence_head:
+    difference = found["joints_3d_sequence"] - without["joints_3d_sequence"]
+    np.testing.assert_allclose(difference, added, atol=1e-5)
+
+
+def test_linear_skip_starts_at_zero():
+  module = tiny("s_agcn", linear_skip=True)
+  params = module.init(jax.random.key(0), keypoints(module))["params"]
+  assert not np.asarray(params["linear"]["kernel"]).any()
+
+
 # Graphs.
 
 

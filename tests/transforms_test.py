@@ -62,34 +62,6 @@ def test_flipped_camera_sees_the_flipped_scene(golden):
   np.testing.assert_allclose(batched[0], mirrored, rtol=1e-6)
 
 
-def test_random_flip_flips_whole_windows_together():
-  batch = dict(
-    keypoints_2d=array(200, 5, 17, 2),
-    joints_3d=array(200, 1, 17, 3, seed=1),
-    confidence=jnp.abs(array(200, 5, 17, seed=2)),
-    weight=array(200),
-  )
-  out = jax.jit(lambda k, x: transforms.random_flip(k, x, H36M))(KEY, batch)
-  assert out["weight"] is not None
-  np.testing.assert_array_equal(out["weight"], batch["weight"])
-  both = dict(
-    keypoints_2d=transforms.flip(batch["keypoints_2d"], H36M),
-    joints_3d=transforms.flip(batch["joints_3d"], H36M),
-    confidence=batch["confidence"][..., H36M.mirror],
-  )
-  flipped = np.asarray((out["joints_3d"] == both["joints_3d"]).all((1, 2, 3)))
-  assert 60 < flipped.sum() < 140
-  for key, mirrored in both.items():
-    for i in range(200):
-      expected = (mirrored if flipped[i] else batch[key])[i]
-      np.testing.assert_array_equal(out[key][i], expected)
-
-
-def test_random_flip_of_nothing_is_refused():
-  with pytest.raises(ValueError, match=r"got a batch with \['x'\], expected keypoints"):
-    transforms.random_flip(KEY, dict(x=array(2)), H36M)
-
-
 def test_rotate_scale_equals_the_published_jitter(golden):
   data = np.load(golden / "label_jitter.npz")
   pose = np.broadcast_to(data["pose"], (9, 17, 3))
