@@ -1,0 +1,60 @@
+"""The weights that travel with the package, as their users meet them."""
+
+import numpy as np
+import pytest
+
+from jaxpose import data
+from jaxpose import predict
+from jaxpose import pretrained
+from jaxpose import resources
+from jaxpose import scoring
+
+NAMES = sorted(pretrained.released())
+each_name = pytest.mark.parametrize("name", NAMES)
+
+
+def test_every_weights_file_is_listed():
+  files = {path.name for path in resources.folder("weights").glob("*.npz")}
+  assert files == {entry["file"] for entry in pretrained.released().values()}
+  assert files
+
+
+@each_name
+def test_released_weights_say_how_they_were_made(name):
+  weights = pretrained.load(name)
+  assert {"data", "command", "seed", "steps", "test"} <= set(weights.info)
+  assert weights.info["command"].startswith("python -m jaxpose.train --config=configs/")
+
+
+@each_name
+def test_released_weights_lift_a_clip(name, tiny_data_dir):
+  """Bodies and motion that they were not trained on: far better than the mean pose."""
+  folder = data.prepare(
+    "synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir
+  )
+  clip = data.load(folder, "test")
+  last = int(clip.runs["last"][0]) + 1
+  pixels = 500 * (np.asarray(clip.frames["keypoints_2d"][:last]) + 1)
+  poses = predict.lift(
+    pixels, image_size=(1000, 1000), weights=name, skeleton=clip.skeleton.name
+  )
+  truth = scoring.relative_joints(clip)
+  error = np.linalg.norm(poses.joints_3d - truth[:last], axis=-1).mean()
+  mean = np.linalg.norm(truth.mean(0)[None] - truth[:last], axis=-1).mean()
+  assert error < 0.6 * mean
+
+
+def test_the_cmu_weights_score_what_they_claim(shared, tmp_path):
+  weights = pretrained.load("gla_gcn_cmu_27")
+  folder = data.prepare(
+    "cmu_mocap", data_dir=tmp_path, manual_dir=shared / "data/cmu_mocap"
+  )
+  scorer = scoring.Scorer(
+    weights.module, lambda split: data.load(folder, split), window=weights.window
+  )
+  # Every 40th frame: a share of the split, hence within a few percent.
+  evaluation = scoring.Evaluation("test", protocols=("cmu_p1", "cmu_p2"), every=40)
+  (row,) = scorer(weights.variables, evaluation).rows.values()
+  claimed = weights.info["test"]
+  assert row["cmu_p1"].total == pytest.approx(claimed["mpjpe_mm"], rel=0.05)
+  assert row["cmu_p2"].total == pytest.approx(claimed["pa_mpjpe_mm"], rel=0.05)
