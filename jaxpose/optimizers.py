@@ -157,6 +157,31 @@ def warmup_cosine(
   return optax.warmup_cosine_decay_schedule(0.0, base, warmup_steps, total_steps, final)
 
 
+def warmup_cosine_per_epoch(
+  base: float, final: float, warmup_epochs: int, epochs: int, steps_per_epoch: int
+) -> optax.Schedule:
+  """Linear from `final` to `base`, then half a cosine back; constant within an epoch.
+
+  GLoT's: the first epoch runs at `final`, and so does what comes after `epochs`.
+
+  Raises:
+    ValueError: the warm-up is not shorter than the run.
+  """
+  if not 0 <= warmup_epochs < epochs:
+    raise ValueError(
+      f"got warmup_epochs={warmup_epochs} of epochs={epochs}, expected fewer."
+    )
+
+  def schedule(step):
+    epoch = _epoch(step, epochs, steps_per_epoch)
+    rise = epoch / max(warmup_epochs, 1)
+    fall = jnp.maximum(epoch - warmup_epochs, 0) / (epochs - warmup_epochs)
+    share = jnp.where(epoch < warmup_epochs, rise, (1 + jnp.cos(jnp.pi * fall)) / 2)
+    return final + (base - final) * share
+
+  return schedule
+
+
 def mpi3dhp_decay(base: float, steps_per_epoch: int) -> optax.Schedule:
   """Times 0.95 after each epoch, 0.5 instead after every fifth (MPI-INF-3DHP)."""
 
@@ -168,8 +193,24 @@ def mpi3dhp_decay(base: float, steps_per_epoch: int) -> optax.Schedule:
   return schedule
 
 
+def adam_l2(
+  learning_rate: optax.ScalarOrSchedule, weight_decay: float = 0.0, **options
+) -> optax.GradientTransformation:
+  """Adam whose decay is part of the gradient, as PyTorch's Adam has it (GLoT).
+
+  Unlike `adamw`, the decay goes through the moments.
+  """
+  return optax.chain(
+    optax.add_decayed_weights(weight_decay), optax.adam(learning_rate, **options)
+  )
+
+
 OPTIMIZERS = dict(
-  adam=optax.adam, adamw=optax.adamw, amsgrad=optax.amsgrad, ranger=ranger
+  adam=optax.adam,
+  adam_l2=adam_l2,
+  adamw=optax.adamw,
+  amsgrad=optax.amsgrad,
+  ranger=ranger,
 )
 
 SCHEDULES = dict(
@@ -177,6 +218,7 @@ SCHEDULES = dict(
   cosine_per_epoch=cosine_per_epoch,
   bn_momentum_decay=bn_momentum_decay,
   warmup_cosine=warmup_cosine,
+  warmup_cosine_per_epoch=warmup_cosine_per_epoch,
   mpi3dhp_decay=mpi3dhp_decay,
 )
 
@@ -191,7 +233,7 @@ def build(
   """The optimiser of that name in `OPTIMIZERS`.
 
   Args:
-    name: "adam", "adamw", "amsgrad" or "ranger".
+    name: "adam", "adam_l2", "adamw", "amsgrad" or "ranger".
     learning_rate: number, or function of the step.
     clip: largest global norm of the gradient; None does not clip.
     **options: of the optimiser, such as `b1`, `eps` or `weight_decay`.

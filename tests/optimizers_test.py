@@ -145,3 +145,36 @@ def test_unknown_names_are_refused_with_the_nearest():
     ValueError, match="unknown schedule 'cosine'; nearest: warmup_cos"
   ):
     optimizers.build_schedule("cosine")
+
+
+@pytest.mark.parametrize(
+  ("name", "epochs", "warmup"),
+  [("table1_3dpw", 50, 5), ("table1_h36m_mpii3d", 75, 8), ("table2_3dpw", 80, 8)],
+)
+def test_warmup_cosine_per_epoch_is_glots(golden, name, epochs, warmup):
+  published = np.load(golden.parent / "glot" / "lr_schedule.npz")[f"f64/{name}"]
+  schedule = optimizers.build_schedule(
+    "warmup_cosine_per_epoch",
+    base=1e-4,
+    final=1e-5,
+    warmup_epochs=warmup,
+    epochs=epochs,
+    steps_per_epoch=7,
+  )
+  for within in (0, 6):
+    found = [schedule(7 * epoch + within) for epoch in range(epochs)]
+    np.testing.assert_allclose(found, published, rtol=2e-6)
+
+
+def test_a_warmup_longer_than_the_run_is_refused():
+  with pytest.raises(ValueError, match="got warmup_epochs=5 of epochs=5, expected"):
+    optimizers.warmup_cosine_per_epoch(1e-4, 1e-5, 5, 5, 10)
+
+
+def test_coupled_decay_goes_through_the_moments():
+  """By hand: the first step of Adam has length lr wherever the gradient is not 0."""
+  params = {"w": jnp.asarray([2.0, -3.0])}
+  tx = optimizers.build("adam_l2", 0.1, weight_decay=0.5)
+  updates, _ = tx.update({"w": jnp.asarray([-1.5, 0.0])}, tx.init(params), params)
+  # Gradients with decay: -1.5 + 0.5 * 2 < 0 and 0.5 * -3 < 0.
+  np.testing.assert_allclose(updates["w"], [0.1, 0.1], rtol=1e-5)
