@@ -10,6 +10,8 @@ import functools
 
 import numpy as np
 
+from jaxpose.joint_sets import JOINT_SETS
+
 
 @dataclasses.dataclass(frozen=True)
 class Skeleton:
@@ -89,7 +91,7 @@ def _nearest(name: str, names) -> str:
 
 
 def _skeleton(name: str, text: str) -> Skeleton:
-  """Reads lines of `joint < parent`; the root has no parent."""
+  """Reads a text of `joint_sets`."""
   joints, parents = [], []
   for line in text.strip().splitlines():
     joint, _, parent = (part.strip() for part in line.partition("<"))
@@ -99,213 +101,8 @@ def _skeleton(name: str, text: str) -> Skeleton:
   return Skeleton(name, tuple(joints), tuple(index.get(p, -1) for p in parents))
 
 
-# Human3.6M's 17 joints of VideoPose3D and its successors.
-_H36M17 = """
-  hip
-  right_hip < hip
-  right_knee < right_hip
-  right_foot < right_knee
-  left_hip < hip
-  left_knee < left_hip
-  left_foot < left_knee
-  spine < hip
-  thorax < spine
-  neck < thorax
-  head < neck
-  left_shoulder < thorax
-  left_elbow < left_shoulder
-  left_wrist < left_elbow
-  right_shoulder < thorax
-  right_elbow < right_shoulder
-  right_wrist < right_elbow
-"""
-
-# HumanEva-I as prepared by VideoPose3D.
-_HUMANEVA15 = """
-  pelvis
-  thorax < pelvis
-  left_shoulder < thorax
-  left_elbow < left_shoulder
-  left_wrist < left_elbow
-  right_shoulder < thorax
-  right_elbow < right_shoulder
-  right_wrist < right_elbow
-  left_hip < pelvis
-  left_knee < left_hip
-  left_ankle < left_knee
-  right_hip < pelvis
-  right_knee < right_hip
-  right_ankle < right_knee
-  head < thorax
-"""
-
-# MPI-INF-3DHP's 17 joints in the order of its test set; the root is joint 14.
-_MPI3DHP17 = """
-  head_top < neck
-  neck < spine
-  right_shoulder < neck
-  right_elbow < right_shoulder
-  right_wrist < right_elbow
-  left_shoulder < neck
-  left_elbow < left_shoulder
-  left_wrist < left_elbow
-  right_hip < pelvis
-  right_knee < right_hip
-  right_ankle < right_knee
-  left_hip < pelvis
-  left_knee < left_hip
-  left_ankle < left_knee
-  pelvis
-  spine < pelvis
-  head < neck
-"""
-
-# MPI-INF-3DHP's 28 annotated joints.
-_MPI3DHP28 = """
-  spine3 < spine2
-  spine4 < spine3
-  spine2 < spine
-  spine < pelvis
-  pelvis
-  neck < spine4
-  head < neck
-  head_top < head
-  left_clavicle < spine4
-  left_shoulder < left_clavicle
-  left_elbow < left_shoulder
-  left_wrist < left_elbow
-  left_hand < left_wrist
-  right_clavicle < spine4
-  right_shoulder < right_clavicle
-  right_elbow < right_shoulder
-  right_wrist < right_elbow
-  right_hand < right_wrist
-  left_hip < pelvis
-  left_knee < left_hip
-  left_ankle < left_knee
-  left_foot < left_ankle
-  left_toe < left_foot
-  right_hip < pelvis
-  right_knee < right_hip
-  right_ankle < right_knee
-  right_foot < right_ankle
-  right_toe < right_foot
-"""
-
-_COCO17 = """
-  nose
-  left_eye < nose
-  right_eye < nose
-  left_ear < left_eye
-  right_ear < right_eye
-  left_shoulder < nose
-  right_shoulder < nose
-  left_elbow < left_shoulder
-  right_elbow < right_shoulder
-  left_wrist < left_elbow
-  right_wrist < right_elbow
-  left_hip < left_shoulder
-  right_hip < right_shoulder
-  left_knee < left_hip
-  right_knee < right_hip
-  left_ankle < left_knee
-  right_ankle < right_knee
-"""
-
-_BLAZEPOSE33 = """
-  nose
-  left_eye_inner < nose
-  left_eye < left_eye_inner
-  left_eye_outer < left_eye
-  right_eye_inner < nose
-  right_eye < right_eye_inner
-  right_eye_outer < right_eye
-  left_ear < left_eye_outer
-  right_ear < right_eye_outer
-  left_mouth < nose
-  right_mouth < nose
-  left_shoulder < nose
-  right_shoulder < nose
-  left_elbow < left_shoulder
-  right_elbow < right_shoulder
-  left_wrist < left_elbow
-  right_wrist < right_elbow
-  left_pinky < left_wrist
-  right_pinky < right_wrist
-  left_index < left_wrist
-  right_index < right_wrist
-  left_thumb < left_wrist
-  right_thumb < right_wrist
-  left_hip < left_shoulder
-  right_hip < right_shoulder
-  left_knee < left_hip
-  right_knee < right_hip
-  left_ankle < left_knee
-  right_ankle < right_knee
-  left_heel < left_ankle
-  right_heel < right_ankle
-  left_foot_index < left_ankle
-  right_foot_index < right_ankle
-"""
-
-# SMPL's kinematic tree.
-_SMPL24 = """
-  pelvis
-  left_hip < pelvis
-  right_hip < pelvis
-  spine1 < pelvis
-  left_knee < left_hip
-  right_knee < right_hip
-  spine2 < spine1
-  left_ankle < left_knee
-  right_ankle < right_knee
-  spine3 < spine2
-  left_foot < left_ankle
-  right_foot < right_ankle
-  neck < spine3
-  left_collar < spine3
-  right_collar < spine3
-  head < neck
-  left_shoulder < left_collar
-  right_shoulder < right_collar
-  left_elbow < left_shoulder
-  right_elbow < right_shoulder
-  left_wrist < left_elbow
-  right_wrist < right_elbow
-  left_hand < left_wrist
-  right_hand < right_wrist
-"""
-
-# Leeds Sports Pose order; it has no pelvis, so the neck is the root of the drawing.
-_LSP14 = """
-  right_ankle < right_knee
-  right_knee < right_hip
-  right_hip < neck
-  left_hip < neck
-  left_knee < left_hip
-  left_ankle < left_knee
-  right_wrist < right_elbow
-  right_elbow < right_shoulder
-  right_shoulder < neck
-  left_shoulder < neck
-  left_elbow < left_shoulder
-  left_wrist < left_elbow
-  neck
-  head_top < neck
-"""
-
 SKELETONS: dict[str, Skeleton] = {
-  name: _skeleton(name, text)
-  for name, text in dict(
-    h36m17=_H36M17,
-    humaneva15=_HUMANEVA15,
-    mpi3dhp17=_MPI3DHP17,
-    mpi3dhp28=_MPI3DHP28,
-    coco17=_COCO17,
-    blazepose33=_BLAZEPOSE33,
-    smpl24=_SMPL24,
-    lsp14=_LSP14,
-  ).items()
+  name: _skeleton(name, text) for name, text in JOINT_SETS.items()
 }
 
 

@@ -21,7 +21,7 @@ ONLY = {
   "jaxpose/models/*.py": (
     *(*BASE, "jaxpose.skeleton_maps", "jaxpose.models", "flax", *ARRAYS),
   ),
-  "jaxpose/skeletons.py": ("numpy",),
+  "jaxpose/skeletons.py": ("numpy", "jaxpose.joint_sets"),
   "jaxpose/geometry.py": ARRAYS,
   "jaxpose/cameras.py": (*BASE, *ARRAYS),
   "jaxpose/metrics.py": (*BASE, "optax", *ARRAYS),

@@ -91,3 +91,8 @@ def test_unknown_skeletons_and_joints_are_refused_with_the_nearest():
 def test_one_parent_per_joint_is_demanded():
   with pytest.raises(ValueError, match="got 1 parents for 2 joints, expected one per"):
     skeletons.Skeleton("x", ("a", "b"), (-1,))
+
+
+def test_spin49_holds_the_joints_of_lsp14_in_their_order():
+  assert skeletons.get("spin49").joints[25:39] == skeletons.get("lsp14").joints
+  assert skeletons.get("spin49").root == 39
