@@ -28,7 +28,8 @@ class Protocol:
     root: what happens to the root joint before the metric. "as predicted": the target
       is root relative, the prediction counts as it is. "zeroed": the same, but the
       predicted root joint itself is set to 0. "re-centred": the predicted root is
-      subtracted from every predicted joint.
+      subtracted from every predicted joint. "hips re-centred": from both the middle of
+      the two hips is subtracted, in place of the root.
     averaging: of the frames' numbers: "frames" (all pooled), or the unweighted mean
       over "actions" or "subjects_actions" of each group's mean over frames.
     rows: groups of the table: "actions", "subjects" or "subjects_actions".
@@ -116,6 +117,7 @@ _PRINTED = dict(
   pa_mpjpe=("PA-MPJPE", "mm", 1000),
   n_mpjpe=("N-MPJPE", "mm", 1000),
   velocity_error=("MPJVE", "mm/frame", 1000),
+  acceleration_error=("Accel", "mm/frame²", 1000),
   pck=("PCK@150mm", "%", 100),
   auc=("AUC", "%", 100),
 )
@@ -161,6 +163,27 @@ _MPI3DHP = dict(
   score_joints=tuple(j for group in metrics.MPI3DHP_GROUPS.values() for j in group),
 )
 
+_MESH = dict(
+  averaging="frames",
+  rows="subjects",
+  source="Shen et al., CVPR 2023 (GLoT); Kocabas et al., CVPR 2020 (VIBE)",
+)
+_ACCELERATION = (
+  "The acceleration error, not divided by the squared frame time, counts at each valid "
+  "frame but the first and last of a video, whether its neighbours are valid or not."
+)
+_MESH14 = _MESH | dict(
+  skeleton="lsp14",
+  root="hips re-centred",
+  note="14 joints that the Human3.6M regressor takes from the predicted mesh. "
+  + _ACCELERATION,
+)
+_MESH17 = _MESH | dict(
+  skeleton="mpi3dhp17",
+  root="re-centred",
+  note="17 of the body's 49 joints in the order of the test set. " + _ACCELERATION,
+)
+
 _LAST_CHUNK = dict(
   last_chunk=True,
   note="Compatibility only, not a fair score: of each subject and action just the last "
@@ -178,6 +201,12 @@ PROTOCOLS: dict[str, Protocol] = {
     Protocol("humaneva_p2", ("pa_mpjpe",), **_HUMANEVA),
     Protocol("humaneva_p1_last_chunk", ("mpjpe",), **_HUMANEVA | _LAST_CHUNK),
     Protocol("mpi3dhp", ("mpjpe", "pck", "auc"), **_MPI3DHP),
+    Protocol("mesh14_p1", ("mpjpe",), **_MESH14),
+    Protocol("mesh14_p2", ("pa_mpjpe",), **_MESH14),
+    Protocol("mesh14_accel", ("acceleration_error",), **_MESH14),
+    Protocol("mpi3dhp_mesh_p1", ("mpjpe",), **_MESH17),
+    Protocol("mpi3dhp_mesh_p2", ("pa_mpjpe",), **_MESH17),
+    Protocol("mpi3dhp_mesh_accel", ("acceleration_error",), **_MESH17),
     Protocol("cmu_p1", ("mpjpe",), **_CMU),
     Protocol("cmu_p2", ("pa_mpjpe",), **_CMU),
     Protocol("cmu_p3", ("n_mpjpe",), **_CMU),
@@ -219,8 +248,8 @@ def score(
   if not sums:
     raise ValueError(
       f"protocol {protocol.name!r} got no valid frame to score, expected at least one "
-      "(two in a row for a velocity); check that the split is not empty and that its "
-      "frames are not all masked."
+      "(two in a row for a velocity, three for an acceleration); check that the split "
+      "is not empty and that its frames are not all masked."
     )
   means = {row: s[:, 0] / s[:, 1] for row, s in sums.items()}
   if protocol.averaging == "frames":
@@ -280,8 +309,14 @@ def _row(protocol: Protocol, item: SequencePrediction) -> str:
 def _sums(protocol: Protocol, item: SequencePrediction) -> np.ndarray:
   """(metrics, 2): sum over the valid frames and their number."""
   pred, target, valid = _checked(protocol, item)
-  root = skeletons.get(protocol.skeleton).root
-  target = target - target[:, root : root + 1]
+  skeleton = skeletons.get(protocol.skeleton)
+  root = skeleton.root
+  if protocol.root == "hips re-centred":
+    hips = [skeleton.index("right_hip"), skeleton.index("left_hip")]
+    pred = pred - pred[:, hips].mean(1, keepdims=True)
+    target = target - target[:, hips].mean(1, keepdims=True)
+  else:
+    target = target - target[:, root : root + 1]
   if protocol.root == "re-centred":
     pred = pred - pred[:, root : root + 1]
   elif protocol.root == "zeroed":
@@ -297,6 +332,10 @@ def _metric_sum(protocol, metric, pred, target, valid) -> tuple[float, int]:
     pairs = valid[1:] & valid[:-1]
     steps = metrics.mpjpe(np.diff(pred, axis=0), np.diff(target, axis=0))
     return float(steps[pairs].sum()), int(pairs.sum())
+  if metric == "acceleration_error":
+    bends = metrics.mpjpe(np.diff(pred, 2, axis=0), np.diff(target, 2, axis=0))
+    counted = valid[1:-1]
+    return float(bends[counted].sum()), int(counted.sum())
   pred, target = pred[valid], target[valid]
   if metric in ("pck", "auc") and protocol.score_joints is not None:
     joints = list(protocol.score_joints)

@@ -33,7 +33,7 @@ class Evaluation:
     split: TFDS split.
     protocols: names in `jaxpose.protocols`; the first one decides the best checkpoint.
     flip: average with the prediction of the mirrored input.
-    every: score every n-th frame of the split. Velocities need 1.
+    every: score every n-th frame of the split. Velocities and accelerations need 1.
     when: "always" at each `eval_every`, or "end" after the last step only.
   """
 
@@ -46,10 +46,11 @@ class Evaluation:
   def __post_init__(self):
     for name in self.protocols:
       protocol = protocols.get(name)
-      if self.every > 1 and "velocity_error" in protocol.metrics:
+      over_time = {"velocity_error", "acceleration_error"} & set(protocol.metrics)
+      if self.every > 1 and over_time:
         raise ValueError(
           f"got every={self.every} with the protocol {name!r}, expected 1: velocities "
-          "need neighbouring frames."
+          "and accelerations need neighbouring frames."
         )
     if self.every < 1 or self.when not in ("always", "end"):
       raise ValueError(

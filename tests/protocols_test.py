@@ -28,9 +28,10 @@ def test_every_protocol_says_what_its_number_means(name):
   assert protocol.name == name
   assert protocol.source
   assert protocol.note
-  assert protocol.unit in ("mm", "mm/frame")
+  assert protocol.unit in ("mm", "mm/frame", "mm/frame²")
   assert protocol.joints == skeletons.get(protocol.skeleton).joints
-  assert protocol.root in ("as predicted", "zeroed", "re-centred")
+  roots = ("as predicted", "zeroed", "re-centred", "hips re-centred")
+  assert protocol.root in roots
   assert protocol.averaging in ("frames", "actions", "subjects_actions")
   assert set(protocol.metrics) <= set(metrics.METRICS)
 
@@ -231,3 +232,34 @@ def test_poses_that_are_not_finite_are_refused(which):
 def test_wrong_joints_are_refused():
   with pytest.raises(ValueError, match=r"expected both \(frames, 17, 3\) .* 'h36m17'"):
     protocols.score("cmu_p1", [item(0.0, joints=15)])
+
+
+def glot_metrics(shared):
+  with np.load(shared / "golden/glot/metrics.npz") as file:
+    return dict(file)
+
+
+def test_fourteen_joint_scores_are_glots(shared):
+  data = glot_metrics(shared)
+  part = protocols.SequencePrediction(
+    data["in/pred14"], data["in/gt14"], "courtyard", "courtyard"
+  )
+  names = ("mesh14_p1", "mesh14_p2", "mesh14_accel")
+  found = [protocols.score(name, [part]).total for name in names]
+  np.testing.assert_allclose(found, data["out/summary_mpjpe_pa_accel"], rtol=2e-6)
+
+
+def test_mpi3dhp_scores_of_a_mesh_are_glots(shared):
+  data = glot_metrics(shared)
+  order = [38, 37, 33, 32, 31, 34, 35, 36, 27, 26, 25, 28, 29, 30, 39, 41, 43]
+  part = protocols.SequencePrediction(
+    data["in/pred49"][:, order],
+    data["in/gt49"][:, order],
+    "TS1",
+    "TS1",
+    data["in/valid_i"][:, 0] > 0,
+  )
+  for name, key in dict(p1="mpjpe", p2="pa", accel="accel").items():
+    expected = data[f"out/mpii3d_{key}_mm"].mean()
+    found = protocols.score(f"mpi3dhp_mesh_{name}", [part]).total
+    np.testing.assert_allclose(found, expected, rtol=2e-6)

@@ -195,6 +195,10 @@ def test_the_table_has_a_row_per_predictor_and_a_column_per_protocol():
   [
     (dict(protocols=("cmu_p11",)), "unknown protocol 'cmu_p11'; nearest: cmu_p1"),
     (dict(every=2), "every=2 with the protocol 'cmu_mpjve', expected 1: velocities"),
+    (
+      dict(every=2, protocols=("mesh14_accel",)),
+      "every=2 with the protocol 'mesh14_accel', expected 1: velocities",
+    ),
     (dict(every=0), "got every=0 and when='always', expected every >= 1"),
     (dict(when="often"), "when='often', expected every >= 1 and when 'always' or"),
   ],
