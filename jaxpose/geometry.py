@@ -152,6 +152,27 @@ def matrix_to_axis_angle(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3"]
   return q[..., 1:] * scale
 
 
+def rotation_6d_to_matrix(rotation_6d: Float[Array, "*b 6"]) -> Float[Array, "*b 3 3"]:
+  """Rotation matrix of Zhou et al. 2019's six numbers; also their gradient is finite.
+
+  The numbers are the first two columns of a matrix, row by row (SPIN's layout):
+  [1, 0, 0, 1, 0, 0] is no rotation. Gram-Schmidt makes them orthonormal; columns
+  shorter than 1e-6 are not blown up to unit length, so such inputs are no rotations.
+  """
+  xp = namespace(rotation_6d)
+  columns = rotation_6d.reshape(*rotation_6d.shape[:-1], 3, 2)
+  first, second = columns[..., 0], columns[..., 1]
+  first = first / xp.maximum(safe_norm(first), 1e-6)[..., None]
+  second = second - (first * second).sum(-1, keepdims=True) * first
+  second = second / xp.maximum(safe_norm(second), 1e-6)[..., None]
+  return xp.stack([first, second, xp.cross(first, second)], -1)
+
+
+def matrix_to_rotation_6d(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 6"]:
+  """The first two columns, row by row: what `rotation_6d_to_matrix` undoes."""
+  return matrix[..., :2].reshape(*matrix.shape[:-2], 6)
+
+
 def project_to_rotation(matrix: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3 3"]:
   """Nearest rotation in the Frobenius norm (polar part by SVD, determinant +1)."""
   xp = namespace(matrix)

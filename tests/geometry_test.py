@@ -1,9 +1,14 @@
+import functools
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxpose import geometry
+
+GLOT = pathlib.Path(__file__).parent / "golden" / "glot"
 
 
 def rotations(n=64, seed=0):
@@ -219,3 +224,49 @@ def test_children_before_parents_are_refused():
     ValueError, match="joint 0 has the parent 1, expected parents before"
   ):
     geometry.forward_kinematics(eye, np.zeros((2, 3)), (1, -1), np.zeros(3))
+
+
+@pytest.mark.parametrize("xp", [np, jnp])
+def test_six_numbers_are_a_rotation_and_back(xp):
+  matrix = xp.asarray(geometry.axis_angle_to_matrix(rotations()), dtype=xp.float32)
+  six = geometry.matrix_to_rotation_6d(matrix)
+  assert isinstance(six, type(matrix))
+  np.testing.assert_array_equal(six[0], [1, 0, 0, 1, 0, 0])  # no rotation
+  np.testing.assert_allclose(geometry.rotation_6d_to_matrix(six), matrix, atol=1e-6)
+
+
+def test_any_six_numbers_are_a_rotation_whatever_their_scale():
+  six = np.random.default_rng(8).normal(size=(40, 3, 2))
+  matrix = geometry.rotation_6d_to_matrix(six.reshape(40, 6))
+  assert_rotation(matrix)
+  scaled = (six * [0.3, 7.0]).reshape(40, 6)
+  np.testing.assert_allclose(geometry.rotation_6d_to_matrix(scaled), matrix, atol=1e-12)
+  # The first column keeps its direction.
+  first = six[:, :, 0] / np.linalg.norm(six[:, :, 0], axis=-1, keepdims=True)
+  np.testing.assert_allclose(matrix[:, :, 0], first, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+  "six", [[0.0] * 6, [1.0, 0, 0, 1, 0, 0], [1.0, 1, 0, 0, 0, 0], [1e-9, 0, 0, 1, 0, 0]]
+)
+def test_six_numbers_have_a_finite_gradient_everywhere(six):
+  jacobian = jax.jacobian(geometry.rotation_6d_to_matrix)(jnp.asarray(six))
+  assert np.isfinite(jacobian).all()
+
+
+def test_rotations_equal_the_originals():
+  with np.load(GLOT / "rotations.npz") as file:
+    data = dict(file)
+  close = functools.partial(np.testing.assert_allclose, atol=2e-6, rtol=0)
+  # Row 4 is all zeros; rows 2 and 3 are tiny and nearly collinear.
+  close(geometry.rotation_6d_to_matrix(data["rot6d"]), data["rot6d_to_rotmat"])
+  on_jax = jax.jit(geometry.rotation_6d_to_matrix)(data["rot6d"])
+  close(on_jax, data["rot6d_to_rotmat"])
+  for name in ("rodrigues_quat", "rodrigues_smplx"):
+    close(geometry.axis_angle_to_matrix(data["axis_angle"]), data[name])
+  quaternion = geometry.matrix_to_quaternion(data["rotmat"])
+  sign = np.sign((quaternion * data["rotmat_to_quat"]).sum(-1, keepdims=True))
+  close(sign * quaternion, data["rotmat_to_quat"])
+  # Axis times angle is not unique at half a turn, the rotation is.
+  ours = geometry.axis_angle_to_matrix(geometry.matrix_to_axis_angle(data["rotmat"]))
+  close(ours, geometry.axis_angle_to_matrix(data["rotmat_to_axis_angle"]))

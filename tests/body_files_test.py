@@ -1,0 +1,230 @@
+import os
+import pickle
+import sys
+import types
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from jaxpose import body as bodies
+from jaxpose import body_files
+from jaxpose import smpl_pickle
+from jaxpose.body import PARENTS
+
+M = body_files.NUM_VERTICES
+
+
+@pytest.fixture(scope="module")
+def arrays():
+  """Random numbers in the layout of SMPL's files."""
+  rng = np.random.default_rng(0)
+  regressor = np.zeros((24, M))
+  for row in regressor:
+    row[rng.integers(0, M, 8)] = 0.125
+  weights = rng.random((M, 24)) ** 8
+  parents = np.asarray([2**32 - 1, *PARENTS[1:]], np.uint32)
+  return dict(
+    v_template=rng.normal(size=(M, 3)),
+    shapedirs=rng.normal(size=(M, 3, 12)),
+    posedirs=1e-3 * rng.normal(size=(M, 3, 207)).astype("f4"),
+    J_regressor=regressor,
+    weights=weights / weights.sum(1, keepdims=True),
+    f=rng.integers(0, M, (20, 3)).astype(np.uint32),
+    kintree_table=np.stack([parents, np.arange(24, dtype=np.uint32)]),
+  )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+  monkeypatch.delenv("JAXPOSE_SMPL_DIR", raising=False)
+  for name, rows in (("extra", 9), ("h36m", 17)):
+    np.save(tmp_path / f"J_regressor_{name}.npy", np.eye(rows, M))
+  return tmp_path
+
+
+def in_module(monkeypatch, module, name):
+  """A class that pickles as `module.name`, as chumpy's do."""
+  kind = type(name, (), {"__module__": module})
+  made = types.ModuleType(module)
+  setattr(made, name, kind)
+  for i in range(module.count(".") + 1):
+    parent = module.rsplit(".", i)[0]
+    monkeypatch.setitem(
+      sys.modules, parent, made if i == 0 else types.ModuleType(parent)
+    )
+  return kind
+
+
+def write_npz(path, arrays, **changes):
+  np.savez(path, **{**arrays, **changes})
+  return path
+
+
+def refused(path, match):
+  with pytest.raises(ValueError, match=match) as info:
+    body_files.load(path)
+  assert "\n" not in str(info.value)
+  assert str(info.value).startswith(str(path))
+
+
+def assert_is_body_of(arrays, body):
+  np.testing.assert_allclose(body.template, arrays["v_template"], rtol=1e-6)
+  np.testing.assert_allclose(body.shape_dirs, arrays["shapedirs"][..., :10], rtol=1e-6)
+  np.testing.assert_array_equal(body.pose_dirs[5], arrays["posedirs"][..., 5])
+  np.testing.assert_array_equal(body.faces, arrays["f"])
+  joints = arrays["J_regressor"] @ arrays["v_template"]
+  np.testing.assert_allclose(body.joint_template, joints, atol=1e-6)
+  moved = arrays["v_template"] + arrays["shapedirs"][..., 3]
+  got = body.joint_template + body.joint_shape_dirs[..., 3]
+  np.testing.assert_allclose(got, arrays["J_regressor"] @ moved, atol=1e-5)
+  assert all(a.dtype in (np.float32, np.int32) for a in body)
+
+
+def test_a_pickle_as_distributed_loads_without_chumpy(folder, arrays, monkeypatch):
+  ch = in_module(monkeypatch, "chumpy.ch", "Ch")()
+  ch.__dict__["x"] = arrays["shapedirs"]
+  select = in_module(monkeypatch, "chumpy.reordering", "Select")()
+  inner = type(ch)()
+  inner.x = np.asfortranarray(np.append(arrays["v_template"].ravel(), [7.0]))
+  select.__dict__.update(a=inner, idxs=np.arange(3 * M), preferred_shape=(M, 3))
+  content = dict(
+    arrays,
+    shapedirs=ch,
+    v_template=select,
+    J_regressor=scipy.sparse.csc_matrix(arrays["J_regressor"]),
+    posedirs=np.asfortranarray(arrays["posedirs"]),
+    weights=arrays["weights"].astype(">f8"),
+    bs_style="lbs",
+  )
+  (folder / "smpl.pkl").write_bytes(pickle.dumps(content, protocol=2))
+  for name in ("chumpy.ch", "chumpy.reordering", "chumpy"):
+    monkeypatch.setitem(sys.modules, name, None)
+  body = body_files.load(folder / "smpl.pkl")
+  assert_is_body_of(arrays, body)
+  np.testing.assert_allclose(body.weights, arrays["weights"], rtol=1e-6, atol=1e-9)
+
+
+def test_python_2_wrote_arrays_as_text():
+  # numpy.dtype("f8"), then an array of [1.0, -2.0] whose bytes are a Python 2 string.
+  raw = b"\x80\x02}q\x00U\x01aq\x01cnumpy.core.multiarray\n_reconstruct\nq\x02"
+  raw += b"cnumpy\nndarray\nq\x03K\x00\x85U\x01b\x87Rq\x04(K\x01K\x02\x85"
+  raw += (
+    b"cnumpy\ndtype\nq\x05U\x02f8K\x00K\x01\x87Rq\x06(K\x03U\x01<NNNJ\xff\xff\xff\xff"
+  )
+  raw += b"J\xff\xff\xff\xffK\x00tb\x89U\x10" + np.float64([1, -2]).tobytes() + b"tbs."
+  np.testing.assert_array_equal(smpl_pickle.read(raw)["a"], [1.0, -2.0])
+
+
+@pytest.mark.parametrize("kind", ["csc_matrix", "csr_matrix", "csc_array"])
+def test_sparse_matrices_become_dense(kind):
+  dense = np.asarray([[0.0, 2, 0], [3, 0, 4]])
+  raw = pickle.dumps({"m": getattr(scipy.sparse, kind)(dense)}, protocol=2)
+  np.testing.assert_array_equal(smpl_pickle.read(raw)["m"], dense)
+
+
+def test_npz_loads_like_the_pickle(folder, arrays):
+  body = body_files.load(write_npz(folder / "smpl.npz", arrays))
+  assert_is_body_of(arrays, body)
+  assert body_files.load(str(folder / "smpl.npz")) is body
+  rotations = np.broadcast_to(np.eye(3, dtype=np.float32), (24, 3, 3))
+  posed = bodies.pose(body, rotations, np.zeros(10, np.float32))
+  np.testing.assert_allclose(
+    bodies.joints_49(body, posed)[0], body.template[332], atol=1e-5
+  )
+  assert bodies.joints_14(body, posed).shape == (14, 3)
+
+
+def test_regressors_are_found_in_the_named_folder(folder, arrays, monkeypatch):
+  (folder / "models").mkdir()
+  path = write_npz(folder / "models" / "smpl.npz", arrays)
+  with pytest.raises(FileNotFoundError, match=r"got no J_regressor_extra\.npy in"):
+    body_files.load(path)
+  monkeypatch.setenv("JAXPOSE_SMPL_DIR", str(folder))
+  assert body_files.load(path).h36m_regressor.shape == (17, M)
+
+
+def test_without_human36m_regressor_there_is_none(folder, arrays):
+  (folder / "J_regressor_h36m.npy").unlink()
+  assert body_files.load(write_npz(folder / "a.npz", arrays)).h36m_regressor is None
+
+
+class Hostile:
+  def __init__(self, path):
+    self.path = path
+
+  def __reduce__(self):
+    return os.mkdir, (str(self.path),)
+
+
+def test_a_hostile_pickle_executes_nothing(folder):
+  marker, path = folder / "marker", folder / "smpl.pkl"
+  path.write_bytes(pickle.dumps({"v_template": Hostile(marker)}, protocol=2))
+  refused(path, r"refused: it asks for 'posix mkdir', expected only numpy")
+  assert not marker.exists()
+
+
+def test_a_hostile_array_of_objects_is_refused(folder):
+  path = folder / "smpl.pkl"
+  path.write_bytes(pickle.dumps({"f": np.asarray([{}, None])}, protocol=2))
+  refused(path, "truncated or damaged: it is no pickle of SMPL's arrays")
+
+
+def test_damaged_pickles_are_one_sentence(folder):
+  path = folder / "smpl.pkl"
+  raw = pickle.dumps({"v_template": np.zeros((40, 3))}, protocol=2)
+  for cut in (
+    b"",
+    raw[:30],
+    raw[:-50],
+    raw[:40] + b"\xff" + raw[41:],
+    pickle.dumps([1]),
+  ):
+    with pytest.raises(
+      ValueError, match="truncated or damaged: it is no pickle"
+    ) as info:
+      smpl_pickle.read(cut)
+    assert "\n" not in str(info.value)
+  path.write_bytes(raw[:-50])
+  refused(path, "truncated or damaged: it is no pickle")
+
+
+def test_damaged_npz_is_one_sentence(folder, arrays):
+  path = write_npz(folder / "smpl.npz", {"f": arrays["f"]})
+  path.write_bytes(path.read_bytes()[:200])
+  refused(path, "truncated or damaged, or not plain arrays; copy")
+
+
+@pytest.mark.parametrize(
+  ("changes", "match"),
+  [
+    (dict(weights=np.zeros((M, 52))), r"got 'weights' of shape \(6890, 52\), expected"),
+    (dict(v_template=np.zeros((10475, 3))), r"'v_template' of shape \(10475, 3\)"),
+    (dict(f=np.zeros((5, 4), int)), r"got 'f' of shape \(5, 4\), expected \(any, 3\)"),
+    (dict(f=np.full((5, 3), M)), "got faces with vertices 6890 to 6890, expected"),
+    (dict(f=np.asarray(["a"])), r"got no array 'f', expected SMPL's v_template"),
+    (
+      dict(shapedirs=np.zeros((M, 3, 4))),
+      "got 4 shape components, expected at least",
+    ),
+    (dict(kintree_table=np.zeros((2, 52), int)), "got a tree of 52 joints that is not"),
+  ],
+)
+def test_other_shapes_are_refused(folder, arrays, changes, match):
+  refused(write_npz(folder / "smpl.npz", arrays, **changes), match)
+
+
+def test_regressors_of_other_bodies_are_refused(folder, arrays):
+  np.save(folder / "J_regressor_h36m.npy", np.zeros((17, 9)))
+  refused(
+    write_npz(folder / "smpl.npz", arrays), r"J_regressor_h36m.npy of shape \(17, 9"
+  )
+
+
+def test_a_missing_file_says_where_to_get_one(folder):
+  with pytest.raises(
+    FileNotFoundError, match=r"'free_small' or the path of a file .*registration"
+  ):
+    body_files.load(folder / "SMPL_NEUTRAL.pkl")
+  (folder / "smpl.obj").touch()
+  refused(folder / "smpl.obj", r"got the ending '\.obj', expected \.pkl or \.npz")
