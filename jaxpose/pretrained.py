@@ -215,7 +215,8 @@ def check(module, variables, window, skeleton, origin: str) -> None:
   import jax
   import jax.numpy as jnp
 
-  shape = jax.ShapeDtypeStruct((1, window, skeleton.num_joints, 2), jnp.float32)
+  example = getattr(module, "input_shape", (window, skeleton.num_joints, 2))
+  shape = jax.ShapeDtypeStruct((1, *example), jnp.float32)
   expected = jax.eval_shape(module.init, jax.random.key(0), shape)
   want = traverse_util.flatten_dict(expected, sep="/")
   have = traverse_util.flatten_dict(variables, sep="/")

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxpose.models import gla_gcn
 
+INPUTS = ("keypoints_2d",)
 _COUNTER = "num_batches_tracked"
 _NEUTRAL = {"scale": 1.0, "bias": 0.0, "mean": 0.0, "var": 1.0}
 
