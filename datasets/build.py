@@ -84,9 +84,7 @@ def build(
   import tensorflow_datasets as tfds
 
   cls = builder_cls(name)
-  if config is not None and config not in cls.builder_configs:
-    known = ", ".join(cls.builder_configs) or "none"
-    raise ValueError(f"dataset {name!r} has no config {config!r}; known: {known}.")
+  config = _config(cls, name, config)
   if manual_dir is not None and not pathlib.Path(manual_dir).expanduser().is_dir():
     raise FileNotFoundError(
       f"dataset {name!r}: got manual_dir={os.fspath(manual_dir)!r}, which is not a "
@@ -140,14 +138,25 @@ def _package() -> str:
   return name
 
 
-def _version_dir(cls: type, data_dir: pathlib.Path, config: str | None) -> pathlib.Path:
+def _config(cls: type, dataset: str, name: str | None):
+  """The builder's config of that name, or its default; None if it has no configs."""
+  if name is None:
+    return cls.builder_configs[_default_config(cls)] if cls.BUILDER_CONFIGS else None
+  if name in cls.builder_configs:
+    return cls.builder_configs[name]
+  if hasattr(cls, "config_named"):  # any name will do
+    return cls.config_named(name)
+  known = ", ".join(cls.builder_configs) or "none"
+  raise ValueError(f"dataset {dataset!r} has no config {name!r}; known: {known}.")
+
+
+def _version_dir(cls: type, data_dir: pathlib.Path, config) -> pathlib.Path:
   """Where TFDS puts this version; found without reading what may lie there."""
   parts = [cls.name]
   version = cls.VERSION
-  if cls.BUILDER_CONFIGS:
-    chosen = cls.builder_configs[config or _default_config(cls)]
-    parts.append(chosen.name)
-    version = chosen.version or version
+  if config is not None:
+    parts.append(config.name)
+    version = config.version or version
   return data_dir.joinpath(*parts, str(version))
 
 

@@ -2,10 +2,14 @@
 
 Run: python -m jaxpose.convert --model=gla_gcn --torch=FILE.bin --out=DIR
 
-Width, joints and depth are read off the tensors. The skeleton graph and the temporal
-strides are not in the files: --graph, --filter_widths and --variant say them. Nothing
-in the file is executed. DIR is then accepted as weights by `jaxpose.predict`,
+Sizes are read off the tensors. What is not in the files is said by options: of
+gla_gcn the skeleton graph and the temporal strides (--graph, --filter_widths and
+--variant), of glot the numbers of attention heads (--heads, --local_heads). Nothing in
+the file is executed. DIR is then accepted as weights by `jaxpose.predict`,
 `jaxpose.evaluate` and `--config.init_from=` of `jaxpose.train`.
+
+A GLoT file carries the SMPL body that it was trained with; --extract_body writes it as
+DIR/body.npz, which stays under SMPL's licence.
 """
 
 import argparse
@@ -28,10 +32,18 @@ from jaxpose import models
 from jaxpose import pretrained
 from jaxpose import torch_file
 from jaxpose.models import gla_gcn_torch
+from jaxpose.models import glot_torch
+from jaxpose.models import resnet_torch
 
-# Model -> Python module with its `fields`, `read`, `write` and `skeleton_name`.
-LAYOUTS = {"gla_gcn": gla_gcn_torch}
+# Model -> Python module with its `fields`, `read`, `write` and, where it gives joints,
+# `INPUTS` and `skeleton_name`.
+LAYOUTS = {
+  "gla_gcn": gla_gcn_torch,
+  "glot": glot_torch,
+  "spin_resnet50": resnet_torch,
+}
 CONFIG_FILE = "config.json"
+BODY_FILE = "body.npz"
 
 
 def from_torch(
@@ -76,18 +88,28 @@ def convert_file(
   out: pathlib.Path,
   *,
   info: Mapping[str, str] | None = None,
+  extract_body: bool = False,
   **options,
 ) -> tuple[pretrained.Pretrained, list[str]]:
   """Converts a file into the folder `out`; also returns hints for the user.
 
+  With `extract_body` the SMPL body in the file is written there too, as `BODY_FILE`.
+
   Raises:
-    ValueError: the file cannot be read or does not fit.
+    ValueError: the file cannot be read, does not fit, or has no body to extract.
     FileExistsError: there are weights or a run in `out`; nothing is overwritten.
   """
   layout = _layout(model)
+  if not hasattr(layout, "skeleton_name"):
+    raise ValueError(
+      f"got the model {model!r}, which gives features and no joints, expected one of "
+      "pose; its checkpoint needs no conversion: python -m jaxpose.features --weights="
+      "FILE reads it."
+    )
   if out.exists() and not out.is_dir():
     raise FileExistsError(f"{out} is a file, expected a folder, which may be absent.")
-  for path in (out / pretrained.FILE, out / CONFIG_FILE):
+  written = [pretrained.FILE, CONFIG_FILE] + [BODY_FILE] * extract_body
+  for path in (out / name for name in written):
     if path.exists():
       raise FileExistsError(
         f"{path} exists and is never overwritten; choose another folder for --out."
@@ -96,6 +118,7 @@ def convert_file(
   weights = torch_file.find_state_dict(checkpoint)
   fields = layout.fields(weights, **options)
   module = models.build(model, **fields)
+  body = _body_arrays(model, weights) if extract_body else None
   source = dict(
     converted_from=torch_path.name,
     sha256=hashlib.sha256(torch_path.read_bytes()).hexdigest(),
@@ -108,26 +131,46 @@ def convert_file(
     layout.read(module, weights),
     skeleton=layout.skeleton_name(module),
     window=module.receptive_field,
+    inputs=layout.INPUTS,
     info={**source, **(info or {})},
   )
   pretrained.save(out / pretrained.FILE, result)
   with (out / CONFIG_FILE).open("x") as file:
     json.dump(pretrained.describe(result), file, indent=2)
     file.write("\n")
+  if body is not None:
+    with (out / BODY_FILE).open("xb") as file:
+      np.savez_compressed(file, **body)
   return result, HINTS[model](torch_path.name, module, options)
+
+
+def _body_arrays(model: str, weights: Mapping) -> dict[str, np.ndarray]:
+  if model != "glot":
+    raise ValueError(
+      f"got --extract_body for the model {model!r}, expected 'glot': other models' "
+      "files carry no body; leave it out."
+    )
+  return glot_torch.body_arrays(weights)
 
 
 def summary(weights: pretrained.Pretrained) -> str:
   """One line on what the weights are."""
   flat = traverse_util.flatten_dict(weights.variables["params"])
   eats, gives = weights.input_skeleton, weights.skeleton
+  width, name = weights.module.width, weights.model["name"]
+  if name == "glot":
+    sizes = (
+      f"width {width}, features of {weights.module.feat_dim} channels in, SMPL "
+      f"parameters and {gives.num_joints} joints ({gives.name}) out"
+    )
+  else:
+    sizes = (
+      f"graph {weights.module.graph}, width {width}, {eats.num_joints} joints in "
+      f"({eats.name}), {gives.num_joints} out ({gives.name})"
+    )
   return (
-    f"{weights.model['name']} {weights.model['variant']}: "
-    f"graph {weights.module.graph}, width {weights.module.width}, "
-    f"{eats.num_joints} joints in ({eats.name}), "
-    f"{gives.num_joints} out ({gives.name}), "
-    f"receptive field {weights.window} frames, "
-    f"{sum(array.size for array in flat.values()):,} parameters"
+    f"{name} {weights.model['variant']}: {sizes}, receptive field {weights.window} "
+    f"frames, {sum(array.size for array in flat.values()):,} parameters"
   )
 
 
@@ -159,8 +202,19 @@ def _gla_gcn_hints(file_name: str, module: nn.Module, options: Mapping) -> list[
   return lines
 
 
+def _glot_hints(file_name: str, module: nn.Module, options: Mapping) -> list[str]:
+  del file_name
+  if {"heads", "local_heads"} <= options.keys():
+    return []
+  return [
+    f"note: the numbers of attention heads are not in the file, taken for heads "
+    f"{module.heads} and local_heads {module.local_heads}, as published; a network "
+    "trained with others needs --heads and --local_heads."
+  ]
+
+
 # What to tell the user of (file name, module, given options).
-HINTS = {"gla_gcn": _gla_gcn_hints}
+HINTS = {"gla_gcn": _gla_gcn_hints, "glot": _glot_hints}
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -193,6 +247,11 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument(
     "--filter_widths", type=_widths, help="temporal strides; default threes"
   )
+  parser.add_argument("--heads", type=int, help="of GLoT's global attention; default 8")
+  parser.add_argument("--local_heads", type=int, help="of its local attention")
+  parser.add_argument(
+    "--extract_body", action="store_true", help="also write the file's SMPL body"
+  )
   parser.add_argument(
     "--info",
     type=_pair,
@@ -207,12 +266,18 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
   """The command; a mistake ends it with one sentence and exit code 1."""
   args = _parser().parse_args(argv)
-  given = dict(variant=args.variant, graph=args.graph, filter_widths=args.filter_widths)
+  names = ("variant", "graph", "filter_widths", "heads", "local_heads")
+  given = {name: getattr(args, name) for name in names}
   options = {key: value for key, value in given.items() if value is not None}
   out = args.out.expanduser()
   try:
     weights, hints = convert_file(
-      args.model, args.torch.expanduser(), out, info=dict(args.info), **options
+      args.model,
+      args.torch.expanduser(),
+      out,
+      info=dict(args.info),
+      extract_body=args.extract_body,
+      **options,
     )
   except (ValueError, OSError) as error:
     sys.exit(f"error: {error}")
@@ -220,6 +285,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(hint, file=sys.stderr)
   print(summary(weights))
   print(f"weights: {out / pretrained.FILE}")
+  if args.extract_body:
+    print(f"body: {out / BODY_FILE}")
 
 
 if __name__ == "__main__":

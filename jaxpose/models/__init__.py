@@ -5,8 +5,14 @@ import difflib
 import flax.linen as nn
 
 from jaxpose.models import gla_gcn
+from jaxpose.models import glot
+from jaxpose.models import resnet
 
-MODELS = {"gla_gcn": gla_gcn.build}
+MODELS = {
+  "gla_gcn": gla_gcn.build,
+  "glot": glot.build,
+  "spin_resnet50": resnet.build,
+}
 
 
 def build(name: str, **fields) -> nn.Module:

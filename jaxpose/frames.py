@@ -1,0 +1,209 @@
+"""Frames of a video file or of a folder of pictures, one after the other."""
+
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+from PIL import UnidentifiedImageError
+
+PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+class Folder:
+  """The pictures of a folder in the order of the numbers in their names.
+
+  Attributes:
+    path: of the folder.
+    fps: frames per second.
+    image_size: (width, height) in pixels, of the first picture and so of all.
+  """
+
+  def __init__(self, path: pathlib.Path, fps: float | None):
+    """Looks at the names and at the first picture."""
+    if fps is None:
+      raise ValueError(
+        f"{path} is a folder of frames, whose frame rate is not in the files; say the "
+        "frames per second with --fps, such as --fps=25."
+      )
+    self.path, self.fps = path, float(fps)
+    found = (p for p in path.iterdir() if p.suffix.lower() in PICTURES)
+    self._files = sorted(found, key=_natural)
+    if not self._files:
+      raise ValueError(
+        f"{path}: got a folder without pictures, expected frames such as 000001.jpg "
+        f"({', '.join(PICTURES)})."
+      )
+    height, width, _ = self._read(self._files[0]).shape
+    self.image_size = (width, height)
+
+  def count(self, exact: bool = False) -> int:
+    """Number of frames."""
+    return len(self._files)
+
+  def read(self, wanted: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, RGB) of each frame, or of those for which `wanted` is true."""
+    for i, path in enumerate(self._files):
+      if wanted is None or (i < len(wanted) and wanted[i]):
+        yield i, self._read(path)
+
+  def _read(self, path: pathlib.Path) -> np.ndarray:
+    try:
+      with Image.open(path) as picture:
+        frame = np.asarray(picture.convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+      raise ValueError(
+        f"{path}: not a picture that can be read ({_one_line(error)}); replace it."
+      ) from error
+    height, width, _ = frame.shape
+    size = getattr(self, "image_size", (width, height))
+    if (width, height) != size:
+      raise ValueError(
+        f"{path}: got a picture of {width} x {height} pixels, expected {size[0]} x "
+        f"{size[1]} as the first one in the folder; keep each camera in its folder."
+      )
+    return frame
+
+
+class Video:
+  """A video file, decoded by ffmpeg; frame i is the i-th that the file holds.
+
+  Frames are neither doubled nor dropped to even out the frame rate.
+
+  Attributes:
+    path: of the file.
+    fps: frames per second, the file's own unless given.
+    image_size: (width, height) in pixels, turned as the file asks for.
+  """
+
+  def __init__(self, path: pathlib.Path, fps: float | None):
+    """Reads the file's header and first frame."""
+    self.path, self._ffmpeg = path, _ffmpeg()
+    # Only a frame tells whether ffmpeg has the codec, and the size after turning.
+    first = next(self.read(), None)
+    if first is None:
+      raise _unreadable(path, "it holds no frame")
+    height, width, _ = first[1].shape
+    self.image_size = (width, height)
+    said = re.search(rb"Video:.*?([\d.]+) fps", self._run().stderr)
+    self.fps = float(fps or (said[1] if said else 0))
+    if not self.fps > 0:
+      raise ValueError(
+        f"{path}: the file does not say its frame rate; give it with --fps."
+      )
+
+  def count(self, exact: bool = False) -> int:
+    """Number of frames: of the packets in the file, or, `exact`, by decoding it."""
+    how = ("-fps_mode", "passthrough") if exact else ("-c", "copy")
+    done = self._run("-map", "0:v:0", *how, "-f", "null", "-")
+    found = re.findall(rb"frame=\s*(\d+)", done.stderr)
+    return int(found[-1]) if found else 0
+
+  def read(self, wanted: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, RGB) of each frame, or of those for which `wanted` is true."""
+    last = None if wanted is None else np.flatnonzero(wanted).max(initial=-1)
+    # Each frame comes with its size, as a PPM picture.
+    options = ["-map", "0:v:0", "-fps_mode", "passthrough", "-pix_fmt", "rgb24"]
+    options += ["-c:v", "ppm", "-f", "image2pipe", "-"]
+    with tempfile.TemporaryFile() as said:
+      process = subprocess.Popen(
+        [self._ffmpeg, "-v", "error", "-nostdin", "-i", str(self.path), *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        start_new_session=True,  # Ctrl-C is for us alone
+      )
+      try:
+        i = 0
+        while (last is None or i <= last) and process.stdout.readline() == b"P6\n":
+          width, height = map(int, process.stdout.readline().split())
+          process.stdout.readline()
+          raw = process.stdout.read(3 * width * height)
+          if len(raw) < 3 * width * height:
+            break
+          if wanted is None or wanted[i]:
+            yield i, np.frombuffer(raw, np.uint8).reshape(height, width, 3)
+          i += 1
+        if i == 0 and last != -1:
+          said.seek(0)
+          raise _unreadable(self.path, said.read().decode(errors="replace"))
+      finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+  def _run(self, *options: str) -> subprocess.CompletedProcess:
+    command = [self._ffmpeg, "-hide_banner", "-nostdin", "-i", str(self.path), *options]
+    return subprocess.run(command, capture_output=True, check=False)
+
+
+def _unreadable(path: pathlib.Path, said: str) -> ValueError:
+  """With the last thing that ffmpeg complained of."""
+  lines = [line.strip() for line in said.splitlines() if line.strip()]
+  reasons = [
+    line for line in lines if re.search(r"(?i)error|invalid|unknown|no ", line)
+  ]
+  reason = (reasons or lines or ["it gives no reason"])[-1][:160].rstrip(".")
+  return ValueError(
+    f"{path}: not a video that ffmpeg can read ({reason}); convert it, for instance to "
+    "H.264 in an .mp4 file."
+  )
+
+
+def open_source(path: str | os.PathLike, fps: float | None = None) -> Folder | Video:
+  """The frames at a path.
+
+  Args:
+    path: a video file, or a folder of pictures.
+    fps: frames per second; needed for a folder, else the file's own.
+
+  Raises:
+    FileNotFoundError: nothing is there.
+    ValueError: it is a single picture, or cannot be read.
+    ImportError: the package that decodes videos is not installed.
+  """
+  path = pathlib.Path(path).expanduser()
+  if path.is_dir():
+    return Folder(path, fps)
+  if not path.exists():
+    raise FileNotFoundError(f"{path}: no such file; expected a video or a folder.")
+  if _is_picture(path):
+    raise ValueError(
+      f"{path} is a picture, expected a video or a folder of frames; put the frames in "
+      "a folder and give that."
+    )
+  return Video(path, fps)
+
+
+def _is_picture(path: pathlib.Path) -> bool:
+  try:
+    with Image.open(path) as picture:
+      animated = getattr(picture, "is_animated", False)
+      return picture.format != "MPEG" and not animated
+  except (OSError, SyntaxError, ValueError):
+    return False
+
+
+def _ffmpeg() -> str:
+  try:
+    import imageio_ffmpeg
+  except ImportError as error:
+    raise ImportError(
+      "videos are decoded by ffmpeg, which is not installed; run "
+      "pip install 'jaxpose[video]', or give a folder of frames."
+    ) from error
+  return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def _natural(path: pathlib.Path) -> list:
+  """Sorts frame_2 before frame_10."""
+  words = re.split(r"(\d+)", path.name)
+  return [int(w) if i % 2 else w for i, w in enumerate(words)]
+
+
+def _one_line(error: Exception) -> str:
+  return " ".join(str(error).split())[:160].rstrip(".")
