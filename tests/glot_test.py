@@ -18,7 +18,7 @@ from jaxpose.models.glot_regressors import Estimate
 TINY = dict(
   window=8,
   feat_dim=12,
-  num_keypoints=5,
+  keypoint_skeleton="lsp14",
   keypoint_hidden=8,
   width=16,
   depth=1,
@@ -330,11 +330,11 @@ def test_decoder_takes_the_first_drop_path_rates_of_the_encoder():
 def test_absent_keypoints_are_not_seen_and_confidence_is():
   module = tiny("glot_keypoints", feat_dim=12)
   variables, x = start(module), window(module)
-  x = x.at[:, :, 1, 2].set(0)
+  x = x.at[:, :, 1, -1].set(0)
   before = evaluate(module, variables, x)["pose_6d"]
-  garbage = x.at[:, :, 1, :2].set(jnp.nan)
+  garbage = x.at[:, :, 1, :-1].set(jnp.nan)
   np.testing.assert_array_equal(evaluate(module, variables, garbage)["pose_6d"], before)
-  for c in range(3):
+  for c in range(5):
     moved = evaluate(module, variables, x.at[:, :, 2, c].add(0.5))["pose_6d"]
     assert np.abs(moved - before).max() > 1e-3
 
@@ -618,8 +618,8 @@ def test_bad_fields_are_refused(fields, sentence):
   [
     ("glot", (1, 9, 12), r"got an input of \(9, 12\), expected \(8, 12\) for encoder"),
     ("glot", (1, 8, 13), r"got an input of \(8, 13\), expected \(8, 12\) for encoder"),
-    ("glot", (1, 8, 5, 3), r"got an input of \(8, 5, 3\), expected \(8, 12\)"),
-    ("glot_keypoints", (1, 8, 12), r"got an input of \(8, 12\), expected \(8, 5, 3\)"),
+    ("glot", (1, 8, 5, 5), r"got an input of \(8, 5, 5\), expected \(8, 12\)"),
+    ("glot_keypoints", (1, 8, 12), r"got an input of \(8, 12\), expected \(8, 14, 5\)"),
   ],
 )
 def test_inputs_that_do_not_fit_are_refused(variant, shape, sentence):

@@ -17,6 +17,8 @@ from jax import lax
 from jaxtyping import Array
 from jaxtyping import Float
 
+from jaxpose import skeletons
+from jaxpose.models.glot_branches import KEYPOINT_CHANNELS
 from jaxpose.models.glot_branches import GlobalMotion
 from jaxpose.models.glot_branches import KeypointEncoder
 from jaxpose.models.glot_branches import LocalMotion
@@ -43,7 +45,7 @@ class Glot(nn.Module):
       "keypoints", which a small network of ours turns into features, frame by frame.
     window: frames of the input; the middle one is `window // 2`.
     feat_dim: channels of the features.
-    num_keypoints: of the input, with encoder "keypoints".
+    keypoint_skeleton: of the input, with encoder "keypoints"; what 2D detectors give.
     keypoint_hidden: channels inside the keypoint encoder.
     width: channels of the global encoder.
     depth: blocks of the global encoder.
@@ -85,7 +87,7 @@ class Glot(nn.Module):
   encoder: str = "features"
   window: int = 16
   feat_dim: int = 2048
-  num_keypoints: int = 49
+  keypoint_skeleton: str = "coco17"
   keypoint_hidden: int = 512
   width: int = 512
   depth: int = 2
@@ -155,13 +157,19 @@ class Glot(nn.Module):
   def input_shape(self) -> tuple[int, ...]:
     """Of one example."""
     if self.encoder == "keypoints":
-      return self.window, self.num_keypoints, 3
+      joints = skeletons.get(self.keypoint_skeleton).num_joints
+      return self.window, joints, KEYPOINT_CHANNELS
     return self.window, self.feat_dim
+
+  @property
+  def input_map(self) -> str | None:
+    """Skeleton of the keypoints; None for features."""
+    return self.keypoint_skeleton if self.encoder == "keypoints" else None
 
   @nn.compact
   def __call__(
     self,
-    features: Float[Array, "b t c"] | Float[Array, "b t j 3"],
+    features: Float[Array, "b t c"] | Float[Array, "b t j 5"],
     *,
     train: bool = False,
     noise: Float[Array, "b t"] | None = None,
@@ -172,8 +180,8 @@ class Glot(nn.Module):
     `global_` all frames of the window; else both are the middle frame alone.
 
     Args:
-      features: (b, t, feat_dim); with encoder "keypoints" x and y in crop units
-        [-1, 1] and confidence, (b, t, num_keypoints, 3).
+      features: (b, t, feat_dim); with encoder "keypoints" what
+        `keypoint_crops.network_input` makes, (b, t, j, 5).
       train: hides frames from the global encoder (rng "mask") and drops activations
         and whole branches (rng "dropout").
       noise: in training, what decides which frames stay visible, those with the
@@ -256,7 +264,7 @@ class Glot(nn.Module):
       raise ValueError(
         f"got an input of {x.shape[1:]}, expected {self.input_shape} for encoder "
         f"{self.encoder!r}; change the window, or the fields window, feat_dim and "
-        "num_keypoints."
+        "keypoint_skeleton."
       )
     if self.encoder == "features":
       return x.astype(self.dtype)

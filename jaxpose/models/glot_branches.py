@@ -63,6 +63,10 @@ def drop_path_rates(most: float, depth: int) -> tuple[float, ...]:
   return tuple(float(rate) for rate in np.linspace(0, most, depth))
 
 
+# x, y in the crop; x, y in the picture; confidence.
+KEYPOINT_CHANNELS = 5
+
+
 class KeypointEncoder(nn.Module):
   """Tokens from 2D keypoints, frame by frame; ours, instead of image features.
 
@@ -82,10 +86,10 @@ class KeypointEncoder(nn.Module):
 
   @nn.compact
   def __call__(
-    self, keypoints: Float[Array, "b t j 3"], *, train: bool
+    self, keypoints: Float[Array, "b t j 5"], *, train: bool
   ) -> Float[Array, "b t {self.features}"]:
-    """From x and y in crop units [-1, 1] and the confidence in [0, 1]."""
-    seen = keypoints[..., 2:] > 0
+    """From places in the crop and in the picture, and the confidence."""
+    seen = keypoints[..., -1:] > 0
     x = jnp.where(seen, keypoints, 0).astype(self.dtype)
     x = dense(self.hidden, "embed", self.dtype)(x.reshape(*x.shape[:2], -1))
     h = layer_norm("norm", self.dtype)(x)
