@@ -24,14 +24,28 @@ _EXTRA_VERTICES = (
   *(332, 6260, 2800, 4071, 583, 3216, 3226, 3387, 6617, 6624, 6787),
   *(2746, 2319, 2445, 2556, 2673, 6191, 5782, 5905, 6016, 6133),
 )
-_SHAPES = dict(
-  v_template=(NUM_VERTICES, 3),
-  shapedirs=(NUM_VERTICES, 3, None),
-  posedirs=(NUM_VERTICES, 3, 9 * (len(PARENTS) - 1)),
-  J_regressor=(len(PARENTS), NUM_VERTICES),
-  weights=(NUM_VERTICES, len(PARENTS)),
+_TREE = len(PARENTS)
+# Shapes by the names of SMPL's files, and of the package smplx, whose body GLoT's
+# checkpoints hold; "m" is the number of vertices.
+_SMPL = dict(
+  v_template=("m", 3),
+  shapedirs=("m", 3, None),
+  posedirs=("m", 3, 9 * (_TREE - 1)),
+  J_regressor=(_TREE, "m"),
+  weights=("m", _TREE),
   f=(None, 3),
 )
+_SMPLX = dict(
+  v_template=("m", 3),
+  shapedirs=("m", 3, None),
+  posedirs=(9 * (_TREE - 1), "3 m"),
+  J_regressor=(_TREE, "m"),
+  lbs_weights=("m", _TREE),
+  faces_tensor=(None, 3),
+  J_regressor_extra=(9, "m"),
+)
+_TREES = ("kintree_table", "parents")
+_SELECTED = "vertex_joint_selector.extra_joints_idxs"
 _WHERE = (
   "get SMPL at https://smpl.is.tue.mpg.de (registration, non-commercial research), or "
   'use the free body "free"'
@@ -43,13 +57,14 @@ def load(name_or_path: str | os.PathLike) -> Body:
 
   Args:
     name_or_path: "free" or "free_small", which come with jaxpose; or the path of a
-      SMPL file, .pkl as distributed or .npz with the same keys. J_regressor_extra.npy
-      (needed) and J_regressor_h36m.npy (for 14 joints) lie beside it or in the folder
+      SMPL file, .pkl as distributed or .npz with the same keys, or of the body.npz that
+      `jaxpose.convert --extract_body` writes. J_regressor_extra.npy (needed by SMPL's
+      own files) and J_regressor_h36m.npy (for 14 joints) lie beside it or in the folder
       that the environment variable JAXPOSE_SMPL_DIR names.
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: the file is not SMPL with 24 joints and 6,890 vertices.
+    ValueError: the file is not SMPL with its 24 joints and, if its own, 6,890 vertices.
   """
   return _load(os.fspath(name_or_path), os.environ.get("JAXPOSE_SMPL_DIR", ""))
 
@@ -65,7 +80,7 @@ def _load(name: str, folder: str) -> Body:
       f"path of a file that exists; {_WHERE}."
     )
   try:
-    return _from_arrays(_read(path), *_regressors([path.parent, folder]))
+    return _from_arrays(_read(path), [path.parent, folder])
   except ValueError as error:
     raise ValueError(f"{path}: {error}") from error
 
@@ -79,43 +94,39 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
     )
   try:
     with np.load(path, allow_pickle=False) as data:
-      return {key: data[key] for key in (*_SHAPES, "kintree_table") if key in data}
+      keys = {*_SMPL, *_SMPLX, *_TREES, _SELECTED}
+      return {key: data[key] for key in keys if key in data}
   except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
     raise ValueError(
       "truncated or damaged, or not plain arrays; copy or download it again."
     ) from error
 
 
-def _regressors(folders) -> tuple[np.ndarray, np.ndarray | None]:
-  """The nine extra joints' regressor, and Human3.6M's or None."""
-  found = []
-  for name, rows in (("J_regressor_extra", 9), ("J_regressor_h36m", 17)):
-    paths = [pathlib.Path(folder) / f"{name}.npy" for folder in folders if folder]
-    path = next((p for p in paths if p.is_file()), None)
-    if path is None and rows == 9:
-      raise FileNotFoundError(
-        f"got no {name}.npy in {paths[0].parent}, expected it beside SMPL's file or in "
-        "the folder JAXPOSE_SMPL_DIR; it comes with the data of SPIN and VIBE."
-      )
-    regressor = None if path is None else np.load(path, allow_pickle=False)
-    if regressor is not None and regressor.shape != (rows, NUM_VERTICES):
-      raise ValueError(
-        f"got a {name}.npy of shape {regressor.shape}, expected "
-        f"{(rows, NUM_VERTICES)}; copy it again."
-      )
-    found.append(None if regressor is None else np.asarray(regressor, np.float32))
-  return found[0], found[1]
+def _regressor(name: str, rows: int, m: int, folders) -> np.ndarray | None:
+  """The regressor NAME.npy of the first folder that has it, or None."""
+  paths = [pathlib.Path(folder) / f"{name}.npy" for folder in folders if folder]
+  path = next((p for p in paths if p.is_file()), None)
+  if path is None:
+    return None
+  regressor = np.load(path, allow_pickle=False)
+  if regressor.shape != (rows, m):
+    raise ValueError(
+      f"got a {name}.npy of shape {regressor.shape}, expected {(rows, m)}; copy it "
+      "again."
+    )
+  return regressor.astype(np.float32)
 
 
-def _checked(arrays: dict[str, object]) -> dict[str, np.ndarray]:
-  """The arrays that a body needs, if they are SMPL's."""
+def _checked(arrays: dict, shapes: dict, m: int) -> dict[str, np.ndarray]:
+  """The arrays of these names, if they have these shapes with `m` vertices."""
   checked = {}
-  for key, expected in _SHAPES.items():
+  for key, shape in shapes.items():
     array = arrays.get(key)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
       raise ValueError(
-        f"got no array {key!r}, expected SMPL's {', '.join(_SHAPES)}; {_WHERE}."
+        f"got no array {key!r}, expected SMPL's {', '.join(shapes)}; {_WHERE}."
       )
+    expected = [{"m": m, "3 m": 3 * m}.get(size, size) for size in shape]
     fits = len(array.shape) == len(expected) and all(
       e in (None, n) for n, e in zip(array.shape, expected, strict=True)
     )
@@ -131,36 +142,64 @@ def _checked(arrays: dict[str, object]) -> dict[str, np.ndarray]:
       f"got {checked['shapedirs'].shape[2]} shape components, expected at least "
       f"{NUM_BETAS}; load a file with more."
     )
-  faces = checked["f"]
-  if faces.size and not 0 <= faces.min() <= faces.max() < NUM_VERTICES:
-    raise ValueError(
-      f"got faces with vertices {faces.min()} to {faces.max()}, expected 0 to "
-      f"{NUM_VERTICES - 1}; copy or download it again."
-    )
-  tree = arrays.get("kintree_table")
-  if isinstance(tree, np.ndarray):
-    parents = tuple(int(p) for p in np.atleast_2d(tree)[0, 1:])
-    if parents != PARENTS[1:]:
-      raise ValueError(
-        f"got a tree of {len(parents) + 1} joints that is not SMPL's, expected SMPL's "
-        "24; load SMPL's own file."
-      )
   return checked
 
 
-def _from_arrays(arrays, extra_regressor, h36m_regressor) -> Body:
-  arrays = _checked(arrays)
-  regressor = arrays["J_regressor"].astype(np.float64)
-  shape_dirs = arrays["shapedirs"][..., :NUM_BETAS]
+def _require_vertices(indices: np.ndarray, what: str, m: int) -> None:
+  if indices.size and not 0 <= indices.min() <= indices.max() < m:
+    raise ValueError(
+      f"got {what} with vertices {indices.min()} to {indices.max()}, expected 0 to "
+      f"{m - 1}; copy or download it again."
+    )
+
+
+def _require_tree(arrays: dict) -> None:
+  for key in _TREES:
+    tree = arrays.get(key)
+    if isinstance(tree, np.ndarray):
+      parents = tuple(int(p) for p in np.atleast_2d(tree)[0, 1:])
+      if parents != PARENTS[1:]:
+        raise ValueError(
+          f"got a tree of {len(parents) + 1} joints that is not SMPL's, expected "
+          "SMPL's 24; load SMPL's own file."
+        )
+
+
+def _from_arrays(arrays: dict, folders) -> Body:
+  if "lbs_weights" in arrays:
+    m = len(np.atleast_1d(arrays.get("v_template", ())))
+    selected = {_SELECTED: (len(_EXTRA_VERTICES),)} if _SELECTED in arrays else {}
+    checked = _checked(arrays, _SMPLX | selected, m)
+    pose_dirs = checked["posedirs"].reshape(-1, m, 3)
+    weights, faces = checked["lbs_weights"], checked["faces_tensor"]
+    extra_vertices = arrays.get(_SELECTED, np.asarray(_EXTRA_VERTICES))
+    extra_regressor = checked["J_regressor_extra"].astype(np.float32)
+  else:
+    m = NUM_VERTICES
+    checked = _checked(arrays, _SMPL, m)
+    pose_dirs = np.moveaxis(checked["posedirs"], -1, 0)
+    weights, faces = checked["weights"], checked["f"]
+    extra_vertices = np.asarray(_EXTRA_VERTICES)
+    extra_regressor = _regressor("J_regressor_extra", 9, m, folders)
+    if extra_regressor is None:
+      raise FileNotFoundError(
+        f"got no J_regressor_extra.npy in {folders[0]}, expected it beside SMPL's file "
+        "or in the folder JAXPOSE_SMPL_DIR; it comes with the data of SPIN and VIBE."
+      )
+  _require_vertices(faces, "faces", m)
+  _require_vertices(extra_vertices, "selected joints", m)
+  _require_tree(arrays)
+  regressor = checked["J_regressor"].astype(np.float64)
+  shape_dirs = checked["shapedirs"][..., :NUM_BETAS]
   return Body(
-    template=arrays["v_template"].astype(np.float32),
+    template=checked["v_template"].astype(np.float32),
     shape_dirs=shape_dirs.astype(np.float32),
-    pose_dirs=np.moveaxis(arrays["posedirs"], -1, 0).astype(np.float32, order="C"),
-    joint_template=(regressor @ arrays["v_template"]).astype(np.float32),
+    pose_dirs=pose_dirs.astype(np.float32, order="C"),
+    joint_template=(regressor @ checked["v_template"]).astype(np.float32),
     joint_shape_dirs=np.tensordot(regressor, shape_dirs, 1).astype(np.float32),
-    weights=arrays["weights"].astype(np.float32),
-    faces=arrays["f"].astype(np.int32),
-    extra_vertices=np.asarray(_EXTRA_VERTICES, np.int32),
+    weights=weights.astype(np.float32),
+    faces=faces.astype(np.int32),
+    extra_vertices=extra_vertices.astype(np.int32),
     extra_regressor=extra_regressor,
-    h36m_regressor=h36m_regressor,
+    h36m_regressor=_regressor("J_regressor_h36m", 17, m, folders),
   )

@@ -16,7 +16,10 @@ TOP = ("jaxpose", "datasets", "configs", "tests", "benchmarks", "colab", "weight
 # Files -> what they may import besides the standard library and their own folder.
 ONLY = {
   "configs/*.py": ("jaxpose.config",),
-  "datasets/*/*.py": (*BASE, "jaxpose.sequences", "numpy", "tensorflow_datasets"),
+  "datasets/*/*.py": (
+    *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.body_fit"),
+    *("jaxpose.sequences", "numpy", "tensorflow_datasets"),
+  ),
   "datasets/build.py": ("tensorflow_datasets",),
   "jaxpose/models/*.py": (
     *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.skeleton_maps"),
