@@ -22,6 +22,9 @@ class Augmentation:
   detector_noise: float = 0.0
   joint_dropout: float = 0.0
   label_jitter: bool = False
+  label_rounding: bool = False
+  random_shape: bool = False
+  body: str = "free"
 
 
 PLAIN = Augmentation()
@@ -66,7 +69,7 @@ def training_batch(
   keys = jax.random.split(key, 4)
   a = augmentation
   if a.virtual_camera:
-    points, joints = transforms.virtual_camera(
+    points, joints, _ = transforms.virtual_camera(
       keys[0],
       batch["joints_3d"],
       batch["camera_rotation"],

@@ -33,6 +33,9 @@ def base_config() -> ml_collections.ConfigDict:
   config.augment.detector_noise = 0.0  # factor on the errors of a 2D detector
   config.augment.joint_dropout = 0.0  # share of 2D joints hidden for short spans
   config.augment.label_jitter = False  # GLA-GCN's rotation and scaling of the targets
+  config.augment.label_rounding = False  # GLoT's rounding of the targets to float16
+  config.augment.random_shape = False  # each window by a person of another shape
+  config.augment.body = "free"  # whose shapes these are
 
   config.losses = dict(joints=dict(fn="mpjpe", key="joints_3d", weight=1.0))
   config.optimizer = dict(name="adamw", weight_decay=1e-4)

@@ -23,6 +23,13 @@ from jaxpose import skeletons
 from jaxpose.geometry import Array
 from jaxpose.geometry import namespace
 
+# Of a record; see `jaxpose.sequences` for shapes and units.
+_FRAME_KEYS = (
+  *("keypoints_2d", "joints_3d", "smpl_pose", "betas"),
+  *("features", "confidence"),
+)
+_RUN_KEYS = ("camera_rotation", "camera_position", "has_joints_3d", "has_smpl")
+
 
 class View(NamedTuple):
   """What one record of a dataset is called, and its frame rate."""
@@ -43,9 +50,12 @@ class PoseData:
   Attributes:
     frames: arrays with a leading axis over all frames of all runs: `keypoints_2d`
       (n, j, 2) in `normalize_screen` coordinates, `joints_3d` (n, j, 3) metres in the
-      camera's frame.
+      camera's frame; of bodies also `smpl_pose` (n, 24, 3) and `betas` (n, 10), see
+      `sequences.mesh_features`; of image features also `features` (n, c) and
+      `confidence` (n, j) of the keypoints, which then are in crop units.
     runs: arrays with a leading axis over runs: `first` and `last` frame number
-      (inclusive), `camera_rotation` (r, 3, 3), `camera_position` (r, 3).
+      (inclusive); `camera_rotation` (r, 3, 3), `camera_position` (r, 3) where cameras
+      are known; `has_joints_3d` and `has_smpl` (r,) where some records lack these.
     views: of each run.
     skeleton: of the joint axis.
   """
@@ -73,10 +83,8 @@ def from_records(records, skeleton: skeletons.Skeleton | None = None) -> PoseDat
   Raises:
     ValueError: no valid frame, mixed skeletons, or arrays that are not finite.
   """
-  frames: dict[str, list] = dict(keypoints_2d=[], joints_3d=[])
-  runs: dict[str, list] = dict(
-    first=[], last=[], camera_rotation=[], camera_position=[]
-  )
+  frames: dict[str, list] = {}
+  runs: dict[str, list] = dict(first=[], last=[])
   views = []
   total = 0
   for record in records:
@@ -92,13 +100,13 @@ def from_records(records, skeleton: skeletons.Skeleton | None = None) -> PoseDat
         f"sequence {text['sequence']!r}: got the skeleton {found.name!r}, expected "
         f"{skeleton.name!r} as in the sequences before it."
       )
-    width, height = (float(n) for n in record["image_size"])
-    arrays = dict(
-      keypoints_2d=cameras.normalize_screen(
-        np.asarray(record["keypoints_2d"], np.float32), width, height
-      ),
-      joints_3d=np.asarray(record["joints_3d"], np.float32),
-    )
+    arrays = {
+      key: np.asarray(record[key], np.float32) for key in _FRAME_KEYS if key in record
+    }
+    if "features" not in record:
+      width, height = (float(n) for n in record["image_size"])
+      points = cameras.normalize_screen(arrays["keypoints_2d"], width, height)
+      arrays["keypoints_2d"] = points
     view = View(
       text["sequence"],
       text["subject"],
@@ -116,12 +124,13 @@ def from_records(records, skeleton: skeletons.Skeleton | None = None) -> PoseDat
     edges = np.flatnonzero(np.diff(np.r_[False, valid, False].astype(np.int8)))
     for start, stop in edges.reshape(-1, 2):
       for key, array in arrays.items():
-        frames[key].append(array[start:stop])
+        frames.setdefault(key, []).append(array[start:stop])
       runs["first"].append(total)
       total += int(stop - start)
       runs["last"].append(total - 1)
-      for key in ("camera_rotation", "camera_position"):
-        runs[key].append(record[key])
+      for key in _RUN_KEYS:
+        if key in record:
+          runs.setdefault(key, []).append(record[key])
       views.append(view)
   if skeleton is None or not total:
     raise ValueError(
@@ -204,14 +213,14 @@ def gather(
   """The windows of a batch: every array of `frames` as (b, window, ...).
 
   Frames before a run's first or after its last are replaced by that frame. The arrays
-  of `runs` that describe the camera are given per window, and `flip` is passed on.
+  of `runs` but `first` and `last` are given per window, and `flip` is passed on.
   """
   xp = namespace(*index)
   first, last = runs["first"][index.run], runs["last"][index.run]
   offset = np.arange(window, dtype=np.int32) - window // 2
   frame = xp.clip(index.centre[:, None] + offset[None], first[:, None], last[:, None])
   batch = {key: array[frame] for key, array in frames.items()}
-  for key in ("camera_rotation", "camera_position"):
+  for key in _RUN_KEYS:
     if key in runs:
       batch[key] = runs[key][index.run]
   return batch | {"flip": index.flip}

@@ -129,6 +129,56 @@ def betas(
   return _mean((pred - target) ** 2, present, removed)
 
 
+# Term -> its function, the key of its predictions and targets, and that of the weights.
+TERMS = dict(
+  keypoints_2d=(keypoints_2d, "keypoints_2d", "confidence_2d"),
+  joints_3d=(joints_3d, "joints_3d", "has_joints_3d"),
+  velocity_2d=(velocity_2d, "keypoints_2d", "confidence_2d"),
+  velocity_3d=(velocity_3d, "joints_3d", "has_joints_3d"),
+  rotations=(rotations, "rotations", "has_smpl"),
+  betas=(betas, "betas", "has_smpl"),
+)
+
+
+def term(
+  out: dict, batch: dict, fn: str, key: str, *, supervise: str = "removed", **options
+) -> Scalar:
+  """A term by name, of a network's output and a batch's targets.
+
+  Args:
+    out: of `models.glot.Glot` in training.
+    batch: targets of all frames of the windows, see `mesh_batches`. Of a prediction
+      of fewer frames the target is the same number of frames in the middle.
+    fn: name in `TERMS`.
+    key: of the prediction: `global_...` for the global branch.
+    supervise: frames that count in the global branch, "removed" by the mask, as the
+      authors have it, or "all".
+    **options: of the term's function.
+
+  Raises:
+    ValueError: the key is not what the term compares, or supervise is unknown.
+  """
+  if supervise not in ("removed", "all"):
+    raise ValueError(f"got supervise={supervise!r}, expected 'removed' or 'all'.")
+  function, target, weight = TERMS[fn]
+  if key not in (target, f"global_{target}"):
+    raise ValueError(
+      f"loss term {fn!r}: got the key {key!r}, expected {target!r} or "
+      f"'global_{target}'."
+    )
+  if key not in out:
+    raise ValueError(
+      f"loss term {fn!r}: the model gives no {key!r}; set its field body, which joints "
+      "and keypoints are made with."
+    )
+  removed = out["mask"] if key != target and supervise == "removed" else None
+  pred = out[key]
+  first = (batch[target].shape[1] - pred.shape[1] + 1) // 2
+  frames = slice(first, first + pred.shape[1])
+  known = batch[weight][:, frames]
+  return function(pred, batch[target][:, frames], known, removed, **options)
+
+
 def _hip_centred(joints):
   common = joints[:, :, COMMON]
   return common - common[:, :, np.asarray(_HIPS)].mean(2, keepdims=True)

@@ -80,6 +80,8 @@ class SequencePrediction:
     subject: name of the person.
     action: name; a trailing take number ("Walking 1") is removed for grouping.
     valid: frames that count; None means all.
+    vertex_error: mean distance of the vertices in each frame, metres; what `mpvpe`
+      needs.
   """
 
   pred: Float[np.ndarray, "t j 3"]
@@ -87,6 +89,7 @@ class SequencePrediction:
   subject: str
   action: str
   valid: Bool[np.ndarray, " t"] | None = None
+  vertex_error: Float[np.ndarray, " t"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +121,7 @@ _PRINTED = dict(
   n_mpjpe=("N-MPJPE", "mm", 1000),
   velocity_error=("MPJVE", "mm/frame", 1000),
   acceleration_error=("Accel", "mm/frame²", 1000),
+  mpvpe=("MPVPE", "mm", 1000),
   pck=("PCK@150mm", "%", 100),
   auc=("AUC", "%", 100),
 )
@@ -178,6 +182,12 @@ _MESH14 = _MESH | dict(
   note="14 joints that the Human3.6M regressor takes from the predicted mesh. "
   + _ACCELERATION,
 )
+_VERTICES = _MESH | dict(
+  skeleton="lsp14",
+  root="as predicted",
+  note="All vertices of the predicted and the true body, root orientation included, "
+  "neither moved nor aligned: each body is where its model puts it.",
+)
 _MESH17 = _MESH | dict(
   skeleton="mpi3dhp17",
   root="re-centred",
@@ -204,6 +214,7 @@ PROTOCOLS: dict[str, Protocol] = {
     Protocol("mesh14_p1", ("mpjpe",), **_MESH14),
     Protocol("mesh14_p2", ("pa_mpjpe",), **_MESH14),
     Protocol("mesh14_accel", ("acceleration_error",), **_MESH14),
+    Protocol("mesh_vertices", ("mpvpe",), **_VERTICES),
     Protocol("mpi3dhp_mesh_p1", ("mpjpe",), **_MESH17),
     Protocol("mpi3dhp_mesh_p2", ("pa_mpjpe",), **_MESH17),
     Protocol("mpi3dhp_mesh_accel", ("acceleration_error",), **_MESH17),
@@ -322,8 +333,22 @@ def _sums(protocol: Protocol, item: SequencePrediction) -> np.ndarray:
   elif protocol.root == "zeroed":
     pred[:, root] = 0
   return np.asarray(
-    [_metric_sum(protocol, metric, pred, target, valid) for metric in protocol.metrics]
+    [
+      _vertex_sum(item, valid)
+      if metric == "mpvpe"
+      else _metric_sum(protocol, metric, pred, target, valid)
+      for metric in protocol.metrics
+    ]
   )
+
+
+def _vertex_sum(item: SequencePrediction, valid) -> tuple[float, int]:
+  if item.vertex_error is None:
+    raise ValueError(
+      f"sequence of subject {item.subject!r}: got joints alone, expected vertex errors "
+      "too for MPVPE; score a model that predicts a body."
+    )
+  return float(item.vertex_error[valid].sum()), int(valid.sum())
 
 
 def _metric_sum(protocol, metric, pred, target, valid) -> tuple[float, int]:

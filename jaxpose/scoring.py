@@ -5,6 +5,7 @@ import functools
 import itertools
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -97,7 +98,7 @@ def predict_frames(
   every: int = 1,
   mesh: Mesh | None = None,
   progress: str | None = None,
-) -> tuple[Float[np.ndarray, "m j 3"], np.ndarray]:
+) -> tuple[Any, np.ndarray]:
   """Poses of every (or every n-th) frame of the split, each predicted once.
 
   Args:
@@ -111,13 +112,14 @@ def predict_frames(
     progress: label of a progress bar; None shows none.
 
   Returns:
-    Poses, and the frame numbers they belong to.
+    Poses (or what else `predict` gives: a tree of arrays over the batch), and the frame
+    numbers they belong to.
   """
   chosen = np.arange(0, data.num_frames, every, dtype=np.int32)
   batch_size = min(batch_size, len(chosen))
   if mesh is not None:
     batch_size += -batch_size % mesh.size
-  poses = []
+  predicted = []
   batches_ = pose_data.evaluation_order(data, batch_size, chosen)
   total = -(-len(chosen) // batch_size)
   # None shows the bar on a terminal only.
@@ -127,12 +129,16 @@ def predict_frames(
     batch = pose_data.gather(data.frames, data.runs, index, window)
     if mesh is not None:
       batch = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
-    poses.append(np.asarray(predict(variables, batch))[mask])
-  return np.concatenate(poses), chosen
+    out = predict(variables, batch)
+    predicted.append(jax.tree.map(lambda x, m=mask: np.asarray(x)[m], out))
+  return jax.tree.map(lambda *parts: np.concatenate(parts), *predicted), chosen
 
 
 def sequence_predictions(
-  data: PoseData, poses: Float[np.ndarray, "m j 3"], frames: np.ndarray
+  data: PoseData,
+  poses: Float[np.ndarray, "m j 3"],
+  frames: np.ndarray,
+  vertex_error: Float[np.ndarray, " m"] | None = None,
 ) -> list[protocols.SequencePrediction]:
   """Poses of frames, put together by run as the protocols want them."""
   run = data.run_of_frame[frames]
@@ -140,17 +146,25 @@ def sequence_predictions(
   edges = np.r_[0, np.flatnonzero(np.diff(run)) + 1, len(run)]
   return [
     protocols.SequencePrediction(
-      poses[a:b], target[a:b], data.views[run[a]].subject, data.views[run[a]].action
+      poses[a:b],
+      target[a:b],
+      data.views[run[a]].subject,
+      data.views[run[a]].action,
+      vertex_error=None if vertex_error is None else vertex_error[a:b],
     )
     for a, b in itertools.pairwise(edges)
   ]
 
 
 def score(
-  data: PoseData, poses: np.ndarray, frames: np.ndarray, names: Sequence[str]
+  data: PoseData,
+  poses: np.ndarray,
+  frames: np.ndarray,
+  names: Sequence[str],
+  vertex_error: np.ndarray | None = None,
 ) -> dict[str, protocols.ProtocolResult]:
   """Results of the poses under each named protocol."""
-  items = sequence_predictions(data, poses, frames)
+  items = sequence_predictions(data, poses, frames, vertex_error)
   return {name: protocols.score(name, items) for name in names}
 
 

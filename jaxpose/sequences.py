@@ -52,6 +52,22 @@ def features(skeleton: skeletons.Skeleton) -> dict:
   )
 
 
+def mesh_features(skeleton: skeletons.Skeleton) -> dict:
+  """Those of `features`, and the parameters of the body whose joints are stored.
+
+  smpl_pose: (t, 24, 3) axis-angle in SMPL's tree, the root's in the camera's frame.
+  betas: (t, 10) shape.
+  """
+  import tensorflow_datasets as tfds
+
+  def tensor(*shape):
+    return tfds.features.Tensor(shape=shape, dtype=np.float32, encoding="bytes")
+
+  return features(skeleton) | dict(
+    smpl_pose=tensor(None, 24, 3), betas=tensor(None, 10)
+  )
+
+
 def record(
   joints_world: Float[np.ndarray, "t j 3"],
   camera: Camera,

@@ -32,15 +32,16 @@ from jaxpose.checkpoint import Checkpoints
 from jaxpose.checkpoint import has_checkpoint
 from jaxpose.logs import Clock
 from jaxpose.logs import RunLog
+from jaxpose.mesh_scoring import scorer_for
 from jaxpose.rundir import Interrupt
 from jaxpose.rundir import claim_workdir
 from jaxpose.rundir import config_path
 from jaxpose.rundir import default_workdir
 from jaxpose.scoring import Evaluation
-from jaxpose.scoring import Scorer
 from jaxpose.scoring import comparison_table
 from jaxpose.training import TrainState
 from jaxpose.training import init_state
+from jaxpose.training import make_batch
 from jaxpose.training import schedule
 from jaxpose.training import start_from
 from jaxpose.training import train_step
@@ -113,11 +114,13 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
     out_shardings=replicated,
   )
   evals = {name: Evaluation(**fields) for name, fields in config.evals.items()}
-  scorer = Scorer(module, load, window=d.window, inputs=config.inputs, mesh=mesh)
+  scorer = scorer_for(data)(
+    module, load, window=d.window, inputs=config.inputs, mesh=mesh
+  )
 
   # State: as initialised, from other weights, or where the run stopped.
   one = pose_data.gather(data.frames, data.runs, order(0), d.window)
-  one = batches.training_batch(
+  one = make_batch(
     jax.tree.map(jnp.asarray, one), jax.random.key(0), data.skeleton, batches.PLAIN
   )
   example = tuple(one[key][:1] for key in config.inputs)

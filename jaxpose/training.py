@@ -10,6 +10,8 @@ import optax
 
 from jaxpose import batches
 from jaxpose import data as pose_data
+from jaxpose import mesh_batches
+from jaxpose import mesh_losses
 from jaxpose import metrics
 from jaxpose import optimizers
 from jaxpose import pretrained
@@ -38,9 +40,7 @@ def train_step(
   if isinstance(windows, pose_data.Index):
     windows = pose_data.gather(frames, runs, windows, pipeline["window"])
   key_batch, key_dropout = jax.random.split(jax.random.fold_in(rng, state.step))
-  batch = batches.training_batch(
-    windows, key_batch, pipeline["skeleton"], pipeline["augmentation"]
-  )
+  batch = make_batch(windows, key_batch, pipeline["skeleton"], pipeline["augmentation"])
   scheduled = {name: f(state.step) for name, f in pipeline["call_schedules"].items()}
 
   def loss_fn(params):
@@ -48,7 +48,7 @@ def train_step(
       {"params": params, **state.model_state},
       *(batch[key] for key in pipeline["inputs"]),
       train=True,
-      rngs={"dropout": key_dropout},
+      rngs={"dropout": key_dropout, "mask": jax.random.fold_in(key_dropout, 1)},
       mutable=list(state.model_state),
       **scheduled,
     )
@@ -67,12 +67,33 @@ def train_step(
   return TrainState(state.step + 1, params, model_state, opt_state), numbers
 
 
-def loss_term(out: dict, batch: dict, *, fn: str, key: str, weight: float = 1.0):
-  """`weight` times the mean of a metric between a prediction and its target."""
-  if fn not in metrics.METRICS:
+def make_batch(windows: dict, key, skeleton, augmentation) -> dict[str, jax.Array]:
+  """The augmented batch with inputs and targets, of windows of bodies or of joints."""
+  if "smpl_pose" in windows:
+    return mesh_batches.training_batch(windows, key, augmentation)
+  return batches.training_batch(windows, key, skeleton, augmentation)
+
+
+def loss_term(
+  out: dict, batch: dict, *, fn: str, key: str, weight: float = 1.0, **options
+):
+  """`weight` times the mean of a metric, or a term of `mesh_losses` with its options.
+
+  Args:
+    out: of the model.
+    batch: with a target of the same key.
+    fn: name in `metrics.METRICS` or `mesh_losses.TERMS`.
+    key: of the prediction.
+    weight: factor.
+    **options: of `mesh_losses.term`.
+  """
+  if fn in mesh_losses.TERMS:
+    return weight * mesh_losses.term(out, batch, fn, key, **options)
+  if fn not in metrics.METRICS or options:
     raise ValueError(
-      f"loss term: got the function {fn!r}, expected one of "
-      f"{', '.join(metrics.METRICS)}."
+      f"loss term: got the function {fn!r} with the options {sorted(options)}, "
+      f"expected one of {', '.join(metrics.METRICS)} without any, or one of "
+      f"{', '.join(mesh_losses.TERMS)}."
     )
   for where, name in ((out, "output"), (batch, "target")):
     if key not in where:

@@ -175,7 +175,7 @@ def virtual_camera(
   root: int = 0,
   max_offset: float = 2.0,
   near: float = 1.0,
-) -> tuple[Float[Array, "b t j 2"], Float[Array, "b t j 3"]]:
+) -> tuple[Float[Array, "b t j 2"], Float[Array, "b t j 3"], Float[Array, "b 3 3"]]:
   """Films each window anew by a random camera drawn like those of `camera_ring`.
 
   Uniform azimuth, distance 4.5 to 6.5 m, height 1.2 to 1.8 m, focal length 1100 to
@@ -196,7 +196,8 @@ def virtual_camera(
     near: smallest depth of any joint in the window, metres.
 
   Returns:
-    Normalised keypoints, and joints in the new camera's frame.
+    Normalised keypoints, joints in the new camera's frame, and the rotation to it from
+    the frame that the joints were given in.
   """
   b, t, j, _ = joints.shape
   world = joints.reshape(b, t * j, 3)
@@ -235,15 +236,19 @@ def virtual_camera(
     zero = jnp.zeros_like(back)
     points = points + jnp.stack([zero, zero, back], -1)[:, None]
     pixels = focal[:, None, None] * points[..., :2] / points[..., 2:]
-    return pixels, points
+    return pixels, points, view
 
-  pixels, points = film(0.0)
+  pixels, points, view = film(0.0)
   for share in (0.5, 1.0):
-    tried, tried_points = film(share)
+    tried, *others = film(share)
     inside = (jnp.abs(tried) < 1).all((1, 2))
     pixels = _choose(inside, tried, pixels)
-    points = _choose(inside, tried_points, points)
-  return pixels.reshape(b, t, j, 2), points.reshape(b, t, j, 3)
+    points, view = (
+      _choose(inside, new, old) for new, old in zip(others, (points, view), strict=True)
+    )
+  if rotation is not None:
+    view = view @ jnp.swapaxes(rotation, -1, -2)
+  return pixels.reshape(b, t, j, 2), points.reshape(b, t, j, 3), view
 
 
 def _choose(chosen: Bool[Array, " b"], yes: Array, no: Array) -> Array:

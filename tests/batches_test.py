@@ -101,7 +101,7 @@ def test_a_virtual_camera_films_the_same_body(windows, flip):
 def test_the_new_keypoints_are_the_projection_of_the_new_joints(windows):
   batch, _ = windows
   key = jax.random.split(jax.random.key(0), 4)[0]
-  points, joints = transforms.virtual_camera(
+  points, joints, _ = transforms.virtual_camera(
     key,
     batch["joints_3d"],
     batch["camera_rotation"],

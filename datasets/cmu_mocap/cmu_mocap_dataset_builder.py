@@ -10,6 +10,9 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
+from jaxpose import body_files
+from jaxpose import body_fit
+from jaxpose import body_sequences
 from jaxpose import sequences
 from jaxpose import skeletons
 
@@ -17,6 +20,7 @@ from . import clips
 from . import retarget
 
 SKELETON = skeletons.get("h36m17")
+_HIPS = [SKELETON.index("right_hip"), SKELETON.index("left_hip")]
 SEED = 0  # of the virtual cameras
 NUM_CAMERAS = 4
 
@@ -37,12 +41,22 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   VERSION = tfds.core.Version("1.0.0")
   RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+  BUILDER_CONFIGS: ClassVar = [
+    tfds.core.BuilderConfig(name="default", description="Joints of h36m17."),
+    tfds.core.BuilderConfig(
+      name="mesh",
+      description="The free body, shaped and moved like the captured people.",
+    ),
+  ]
 
   _raw: pathlib.Path | None = None
 
   def _info(self) -> tfds.core.DatasetInfo:
+    features = sequences.features(SKELETON)
+    if self.builder_config.name == "mesh":
+      features = sequences.mesh_features(body_sequences.SKELETON)
     return self.dataset_info_from_configs(
-      features=tfds.features.FeaturesDict(sequences.features(SKELETON)),
+      features=tfds.features.FeaturesDict(features),
       homepage="http://mocap.cs.cmu.edu",
     )
 
@@ -61,17 +75,35 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     }
 
   def _generate_examples(self, found: Iterable[clips.Clip]):
+    film = _film_body if self.builder_config.name == "mesh" else _film_joints
     for clip in found:
-      yield from sequences.film(
-        clip.joints,
+      yield from film(
+        clip,
         sequences.clip_rng(SEED, clip.name),
         num_cameras=NUM_CAMERAS,
-        skeleton=SKELETON,
         fps=clip.fps,
         sequence=clip.name,
         subject=clip.subject,
         action=clip.action,
       )
+
+
+def _film_joints(clip: clips.Clip, rng, **labels):
+  return sequences.film(clip.joints, rng, skeleton=SKELETON, **labels)
+
+
+def _film_body(clip: clips.Clip, rng, **labels):
+  if clip.rotations is None:
+    raise ValueError(
+      f"clip {clip.name}: got joints without rotations, expected the array "
+      f"{clips.ROTATIONS!r} too; the config 'mesh' needs it, 'default' does not."
+    )
+  body = body_files.load("free")
+  # Each clip on its own: the files do not say whose skeletons are the same.
+  fit = body_fit.fit_subject(body, clip.joints, clip.rotations)
+  motion = body_fit.retarget(body, fit, clip.joints, clip.rotations)
+  hips = (clip.joints[:, _HIPS]).mean(1)
+  return body_sequences.film(body, motion.rotations, fit.betas, hips, rng, **labels)
 
 
 def _download(dl_manager) -> pathlib.Path:

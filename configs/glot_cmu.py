@@ -1,0 +1,87 @@
+r"""GLoT fed by 2D keypoints, on CMU motion capture with the free body.
+
+Run: python -m jaxpose.train --config=configs/glot_cmu.py --workdir=runs/glot_cmu
+"""
+
+from jaxpose.config import base_config
+
+WEIGHTS = dict(
+  keypoints_2d=10.0,
+  joints_3d=300.0,
+  velocity_2d=1.0,
+  velocity_3d=100.0,
+  rotations=60.0,
+  betas=0.06,
+)
+
+
+def terms(branch: str) -> dict:
+  """Loss terms of a branch, "" or "global_"."""
+  keys = dict(velocity_2d="keypoints_2d", velocity_3d="joints_3d")
+  found = {
+    f"{branch}{fn}": dict(fn=fn, key=f"{branch}{keys.get(fn, fn)}", weight=weight)
+    for fn, weight in WEIGHTS.items()
+  }
+  # Ours: masked frame by frame and relative to the hips, and visible frames count too.
+  found[f"{branch}velocity_3d"].update(masking="elementwise", centred=True)
+  if branch:
+    for term in found.values():
+      term["supervise"] = "all"
+  return found
+
+
+def get_config(variant: str = "full"):
+  config = base_config()
+  config.model = dict(
+    name="glot",
+    variant="glot_keypoints",
+    body="free",
+    feat_dim=256,
+    keypoint_hidden=256,
+    width=256,
+    decoder_width=128,
+    mask_hidden=(128, 256),
+    local_width=128,
+    regressor_hidden=512,
+    hscr_hidden=512,
+    dropout=0.0,
+    drop_path=0.0,
+    local_dropout=0.0,
+    local_drop_path=0.0,
+    regressor_dropout=0.0,
+    hscr_dropout=0.0,
+    keypoint_dropout=0.0,
+    head_gain=0.01,
+  )
+  config.inputs = ("keypoints_crop",)
+  config.data.name = "cmu_mocap"
+  config.data.builder_config = "mesh"
+  config.data.window = 16
+  config.data.batch_size = 64
+  config.data.sampling = "actions"
+  config.augment.virtual_camera = True
+  config.augment.random_shape = True
+  config.losses = terms("") | terms("global_")
+  config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
+  config.schedule = dict(name="warmup_cosine", base=1e-3, final=1e-6, warmup_steps=500)
+  config.total_steps = 20_000
+  config.eval_every = 2000
+  config.save_every = 1000
+  config.evals = dict(
+    validation=dict(split="validation", protocols=("mesh14_p1", "mesh14_p2"), every=8),
+    test=dict(
+      split="test",
+      protocols=("mesh14_p1", "mesh14_p2", "mesh_vertices", "mesh14_accel"),
+      when="end",
+    ),
+  )
+  if variant == "smoke":
+    config.data.batch_size = 8
+    config.model.width = 16
+    config.total_steps = 4
+    config.log_every = 1
+    config.eval_every = 2
+    config.save_every = 2
+  elif variant != "full":
+    raise ValueError(f"got the variant {variant!r}, expected 'full' or 'smoke'.")
+  return config
