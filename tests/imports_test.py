@@ -18,7 +18,7 @@ ONLY = {
   "configs/*.py": ("jaxpose.config",),
   "datasets/*/*.py": (
     *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.body_fit"),
-    *("jaxpose.sequences", "numpy", "tensorflow_datasets"),
+    *("jaxpose.sequences", "jaxpose.body_sequences", "numpy", "tensorflow_datasets"),
   ),
   "datasets/build.py": ("tensorflow_datasets",),
   "jaxpose/models/*.py": (
@@ -34,6 +34,12 @@ ONLY = {
     *("jaxpose.body", "jaxpose.body_asset", "jaxpose.smpl_pickle", "numpy"),
   ),
   "jaxpose/body_fit.py": ("jaxpose.body", *BASE, *ARRAYS),
+  "jaxpose/body_sequences.py": (
+    *("jaxpose.body", "jaxpose.sequences"),
+    *(*BASE, *ARRAYS),
+  ),
+  "jaxpose/keypoint_crops.py": (*BASE, *ARRAYS),
+  "jaxpose/mesh_losses.py": ARRAYS,
   "jaxpose/smpl_pickle.py": ("numpy",),
   "jaxpose/metrics.py": (*BASE, "optax", *ARRAYS),
   "jaxpose/transforms.py": (*BASE, *ARRAYS),
@@ -45,6 +51,7 @@ NEVER = {
   "jaxpose/**/*.py": ("jaxpose.train", *TOP[1:]),
   "jaxpose/data.py": ("flax", "jaxpose.models", "jaxpose.config"),
   "jaxpose/batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
+  "jaxpose/mesh_batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
 }
 
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from jaxpose import body_files
+from jaxpose import body_sequences
 from jaxpose import cameras
 from jaxpose import data
+from jaxpose import geometry
 from jaxpose import sequences
 from jaxpose import skeletons
 
@@ -44,6 +47,40 @@ def records(lengths=(12, 7), actions=("walk", "sit"), num_cameras=2) -> list[dic
 def pose_data(lengths=(12, 7), **kwargs) -> data.PoseData:
   """The records in memory."""
   return data.from_records(records(lengths, **kwargs))
+
+
+def mesh_records(lengths=(20, 9), num_cameras=2, seed=0) -> list[dict]:
+  """Records of the small free body, a person of its own in each clip."""
+  body, made = body_files.load("free_small"), []
+  for i, frames in enumerate(lengths):
+    rng = np.random.default_rng([seed, i])
+    time = np.arange(frames)[:, None, None]
+    swing, phase = rng.uniform(0, 0.3, (2, 24, 3))
+    pose = rng.normal(0, 0.2, (24, 3)) + swing * np.sin(0.2 * time + 60 * phase)
+    pose[:, 0] = [np.pi / 2, 0, 0]  # upright in the world
+    rotations = geometry.axis_angle_to_matrix(pose.astype(np.float32))
+    hips = np.asarray([0, 0, 0.9]) + 0.005 * time[:, 0]
+    made += [
+      record
+      for _, record in body_sequences.film(
+        body,
+        rotations,
+        rng.normal(size=body.num_betas).astype(np.float32),
+        hips + np.zeros((frames, 3)),
+        sequences.clip_rng(0, f"P{i}"),
+        num_cameras=num_cameras,
+        fps=50.0,
+        sequence=f"P{i}_move",
+        subject=f"P{i}",
+        action="move",
+      )
+    ]
+  return made
+
+
+def mesh_data(lengths=(20, 9), **kwargs) -> data.PoseData:
+  """The records of bodies in memory."""
+  return data.from_records(mesh_records(lengths, **kwargs))
 
 
 def of_runs(lengths: list[int], actions: list[str] | None = None) -> data.PoseData:

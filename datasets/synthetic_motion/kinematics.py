@@ -125,15 +125,33 @@ def _apply(matrix, vector):
   return (matrix @ vector[..., None])[..., 0]
 
 
-def solve(track: Track, body: Body) -> np.ndarray:
-  """(n, 17, 3) joints of the h36m17 skeleton in the world, metres."""
+@dataclasses.dataclass(frozen=True)
+class Solved:
+  """A track with its limbs solved; a frame axis comes first.
+
+  Attributes:
+    joints: (n, 17, 3) of the h36m17 skeleton in the world, metres.
+    segments: name to (n, 3, 3) turn from a body's own frame, in which it stands with
+      its arms down, to the world: of the part that starts at each h36m17 joint, of the
+      shoulder girdles ("right_girdle", "left_girdle") and of feet flat on the floor
+      ("right_sole", "left_sole").
+    loaded: (n, 2) how much of the weight is on the right and the left foot, smooth.
+  """
+
+  joints: np.ndarray
+  segments: dict[str, np.ndarray]
+  loaded: np.ndarray
+
+
+def solve(track: Track, body: Body) -> Solved:
+  """Joints and the turns of all parts of the body."""
   n = len(track)
   offset = dict(zip(SKELETON.joints, body.offsets(), strict=True))
   pitch, roll, twist = np.moveaxis(track.pelvis, -1, 0)
   pelvis = curves.rotation([track.yaw + twist, -pitch, roll], "zxy")
   root = _lower_root(track, body, pelvis)
 
-  local = {"hip": pelvis}
+  local, others = {"hip": pelvis}, {}
   facing = curves.rotation([track.yaw + 0.5 * twist], "z")
   loaded = np.stack(
     [-curves.smooth_lower(-track.planted[:, side].astype(float), 4) for side in (0, 1)],
@@ -142,6 +160,7 @@ def solve(track: Track, body: Body) -> np.ndarray:
   for side, name in enumerate(("right", "left")):
     hip = root + pelvis @ offset[f"{name}_hip"]
     hinge = facing @ curves.rotation([-SIDE[side] * track.splay[:, side]], "z")
+    others[f"{name}_sole"] = hinge
     thigh, knee = two_bones(
       track.feet[:, side] - hip,
       hinge[..., 0],
@@ -169,10 +188,12 @@ def solve(track: Track, body: Body) -> np.ndarray:
     for _ in range(2):  # the shoulder blade follows the arm, the arm the shoulder
       solved, elbow = _arm(track, body, side, target - shoulder)
       arm = curves.blend_rotations(track.arms[:, side], solved, weight)
-      shoulder = _girdle(rest, arm, side)
+      girdle_turn = _girdle(arm, side)
+      shoulder = girdle_turn @ rest
     elbow = (1 - weight) * track.elbows[:, side] + weight * elbow
     elbow = _clip(elbow, LIMITS["elbow"])
     girdle[f"{name}_shoulder"] = shoulder
+    others[f"{name}_girdle"] = chest @ girdle_turn
     local[f"{name}_shoulder"] = arm
     local[f"{name}_elbow"] = curves.rotation([elbow], "x")
 
@@ -185,8 +206,11 @@ def solve(track: Track, body: Body) -> np.ndarray:
     ],
     1,
   )
-  joints, _ = geometry.forward_kinematics(rotations, offsets, SKELETON.parents, root)
-  return joints
+  joints, turns = geometry.forward_kinematics(
+    rotations, offsets, SKELETON.parents, root
+  )
+  named = {joint: turns[:, i] for i, joint in enumerate(SKELETON.joints)}
+  return Solved(joints, named | others, loaded)
 
 
 def _lower_root(track, body, pelvis):
@@ -214,10 +238,9 @@ def _arm(track, body, side, vector):
   return two_bones(vector, turned, body.upper_arm, body.forearm, 1, LIMITS["elbow"])
 
 
-def _girdle(rest, arm, side):
-  """(n, 3) shoulder from the thorax: it rises and comes forward with a raised arm."""
+def _girdle(arm, side):
+  """(n, 3, 3) turn of a shoulder: it rises and comes forward with a raised arm."""
   direction = -arm[..., 2]
   up = np.radians(28) * curves.smoothstep((direction[:, 2] + 0.3) / 1.3)
   forward = np.radians(15) * np.clip(direction[:, 1], -0.5, 1)
-  turn = curves.rotation([SIDE[side] * forward, -SIDE[side] * up], "zy")
-  return turn @ rest
+  return curves.rotation([SIDE[side] * forward, -SIDE[side] * up], "zy")

@@ -62,7 +62,14 @@ def sample_subject(seed: int, name: str) -> Subject:
 def clip(
   subject: Subject, action: str, seed: int, frames: tuple[int, int]
 ) -> np.ndarray:
-  """(n, 17, 3) joints of one clip in the world, metres, 50 frames per second.
+  """(n, 17, 3) joints of `solved_clip`."""
+  return solved_clip(subject, action, seed, frames).joints
+
+
+def solved_clip(
+  subject: Subject, action: str, seed: int, frames: tuple[int, int]
+) -> kinematics.Solved:
+  """One clip in the world, its middle at x = y = 0; 50 frames per second.
 
   Args:
     subject: who moves.
@@ -94,9 +101,9 @@ def clip(
   else:
     track = _one(rng, subject.body, style, action, yaw, n)
   _add_drift(track, style, rng)
-  joints = kinematics.solve(track, subject.body)
-  joints[..., :2] -= joints[:, 0, :2].mean(0)
-  return joints
+  solved = kinematics.solve(track, subject.body)
+  solved.joints[..., :2] -= solved.joints[:, 0, :2].mean(0)
+  return solved
 
 
 def _one(rng, body, style, action, yaw, n):

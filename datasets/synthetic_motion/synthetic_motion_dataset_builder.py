@@ -4,11 +4,13 @@ import dataclasses
 
 import tensorflow_datasets as tfds
 
+from jaxpose import body_sequences
 from jaxpose import sequences
 
 from . import body
 from . import curves
 from . import motion
+from . import smpl
 
 
 @dataclasses.dataclass
@@ -21,6 +23,8 @@ class Config(tfds.core.BuilderConfig):
     test: subjects from S61 on.
     frames: (fewest, most) frames of a clip with one action.
     seed: of everything drawn.
+    cameras: on the ring round a clip.
+    mesh: the free body, with a shape for each subject, in place of bare joints.
   """
 
   train: int = 32
@@ -28,6 +32,11 @@ class Config(tfds.core.BuilderConfig):
   test: int = 4
   frames: tuple[int, int] = (90, 115)
   seed: int = 0
+  cameras: int = 4
+  mesh: bool = False
+
+
+_TINY = dict(train=2, validation=1, test=1, frames=(80, 100))
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -40,17 +49,28 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     Config(
       name="tiny",
       description="4 subjects and short clips, for tests.",
-      train=2,
-      validation=1,
-      test=1,
-      frames=(80, 100),
+      **_TINY,
+    ),
+    Config(
+      name="mesh",
+      description="The same motion of the free body, before two cameras.",
+      cameras=2,
+      mesh=True,
+    ),
+    Config(
+      name="mesh_tiny",
+      description="4 subjects as bodies, for tests.",
+      cameras=2,
+      mesh=True,
+      **_TINY,
     ),
   ]
 
   def _info(self) -> tfds.core.DatasetInfo:
-    return self.dataset_info_from_configs(
-      features=tfds.features.FeaturesDict(sequences.features(body.SKELETON))
-    )
+    features = sequences.features(body.SKELETON)
+    if self.builder_config.mesh:
+      features = sequences.mesh_features(body_sequences.SKELETON)
+    return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
 
   def _split_generators(self, dl_manager):
     config = self.builder_config
@@ -66,12 +86,26 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       subject = motion.sample_subject(config.seed, f"S{number:02d}")
       for action in motion.ACTIONS:
         sequence = f"{subject.name}_{action}"
-        yield from sequences.film(
-          motion.clip(subject, action, config.seed, config.frames),
-          sequences.clip_rng(config.seed, "cameras", sequence),
-          skeleton=body.SKELETON,
+        solved = motion.solved_clip(subject, action, config.seed, config.frames)
+        rng = sequences.clip_rng(config.seed, "cameras", sequence)
+        labels = dict(
+          num_cameras=config.cameras,
           fps=curves.FPS,
           sequence=sequence,
           subject=subject.name,
           action=action,
+        )
+        if not config.mesh:
+          yield from sequences.film(
+            solved.joints, rng, skeleton=body.SKELETON, **labels
+          )
+          continue
+        betas = smpl.sample_betas(config.seed, subject.name)
+        yield from body_sequences.film(
+          smpl.BODY,
+          smpl.rotations(solved),
+          betas,
+          smpl.hips(solved, subject, betas),
+          rng,
+          **labels,
         )

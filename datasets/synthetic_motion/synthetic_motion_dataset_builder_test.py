@@ -239,7 +239,7 @@ def test_arms_swing_against_the_legs():
     subject = motion.sample_subject(0, f"S{i:02d}")
     rng = np.random.default_rng(i)
     track = motion._one(rng, subject.body, subject.style, "walking", 0.0, 120)
-    joints = kinematics.solve(track, subject.body)
+    joints = kinematics.solve(track, subject.body).joints
     forward = _forward(joints)
     legs = ((joints[:, FEET[0]] - joints[:, FEET[1]]) * forward).sum(-1)
     arms = ((joints[:, right] - joints[:, left]) * forward).sum(-1)
