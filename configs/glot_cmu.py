@@ -64,7 +64,7 @@ def get_config(variant: str = "full"):
   config.losses = terms("") | terms("global_")
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=1e-3, final=1e-6, warmup_steps=500)
-  config.total_steps = 20_000
+  config.total_steps = 8000
   config.eval_every = 2000
   config.save_every = 1000
   config.evals = dict(

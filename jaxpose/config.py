@@ -24,7 +24,10 @@ def base_config() -> ml_collections.ConfigDict:
   config.data.split = "train"  # TFDS split, slices too: "train[:10%]"
   config.data.window = 27  # frames of the input
   config.data.batch_size = 128  # windows
-  config.data.sampling = "frames"  # or "actions": rare ones more often
+  config.data.sampling = "frames"  # or "windows", "actions": see data.TrainingOrder
+  # In place of name and split, ((windows of a batch, ("NAME/CONFIG", ...)), ...): what
+  # the batch is mixed from. Scores are still those of name.
+  config.data.mix = ()
   config.data.device_resident = True  # sequences on the accelerator, cut there
 
   config.augment = ml_collections.ConfigDict()

@@ -121,12 +121,11 @@ def from_records(records, skeleton: skeletons.Skeleton | None = None) -> PoseDat
           f"sequence {view.sequence!r}, camera {view.camera!r}: {key} holds NaN or "
           "infinite numbers in valid frames; build the dataset again."
         )
-    edges = np.flatnonzero(np.diff(np.r_[False, valid, False].astype(np.int8)))
-    for start, stop in edges.reshape(-1, 2):
+    for chosen in _runs_of(valid, whole="features" in record):
       for key, array in arrays.items():
-        frames.setdefault(key, []).append(array[start:stop])
+        frames.setdefault(key, []).append(array[chosen])
       runs["first"].append(total)
-      total += int(stop - start)
+      total += len(frames["joints_3d"][-1])
       runs["last"].append(total - 1)
       for key in _RUN_KEYS:
         if key in record:
@@ -143,6 +142,14 @@ def from_records(records, skeleton: skeletons.Skeleton | None = None) -> PoseDat
   }
   joined = {key: np.concatenate(values) for key, values in frames.items()}
   return PoseData(joined, stacked, tuple(views), skeleton)
+
+
+def _runs_of(valid: np.ndarray, whole: bool) -> list:
+  """The valid frames, run by run; with `whole` all as one, as GLoT joins them."""
+  if whole:
+    return [valid] if valid.any() else []
+  edges = np.flatnonzero(np.diff(np.r_[False, valid, False].astype(np.int8)))
+  return [slice(start, stop) for start, stop in edges.reshape(-1, 2)]
 
 
 def default_data_dir() -> pathlib.Path:
@@ -243,6 +250,7 @@ class TrainingOrder:
     seed: int = 0,
     flip: bool = False,
     sampling: str = "frames",
+    window: int = 1,
   ):
     """Prepares the order; nothing is drawn yet.
 
@@ -251,12 +259,20 @@ class TrainingOrder:
       batch_size: windows of a step.
       seed: of the order.
       flip: also visit every window mirrored.
-      sampling: "frames" for the epochs above, or "actions" to draw, with replacement,
-        first an action, with a chance that goes with the square root of its frames, and
-        then one of them: frequent actions stay so, but drown the rare ones less.
+      sampling: "frames" for the epochs above; "windows" for epochs of windows that do
+        not overlap and lie wholly in their run, as GLoT has it; or "actions" to draw,
+        with replacement, first an action, with a chance that goes with the square root
+        of its frames, and then one of them: frequent actions stay so, but drown the
+        rare ones less.
+      window: frames of a window; matters with "windows" alone.
+
+    Raises:
+      ValueError: unknown sampling, no window to see, or an empty batch.
     """
-    if sampling not in ("frames", "actions"):
-      raise ValueError(f"got sampling {sampling!r}, expected 'frames' or 'actions'.")
+    if sampling not in ("frames", "windows", "actions"):
+      raise ValueError(
+        f"got sampling {sampling!r}, expected 'frames', 'windows' or 'actions'."
+      )
     if batch_size < 1:
       raise ValueError(f"got a batch size of {batch_size}, expected at least 1.")
     self._run = data.run_of_frame
@@ -264,7 +280,17 @@ class TrainingOrder:
     copies = 2 if flip else 1
     # The plain windows of a run, then the mirrored ones, then the next run.
     runs = zip(data.runs["first"], data.runs["last"], strict=True)
-    order = [np.tile(np.arange(a, b + 1), copies) for a, b in runs]
+    if sampling == "windows":
+      half = window // 2
+      seen = [np.arange(a + half, b + 2 - (window - half), window) for a, b in runs]
+    else:
+      seen = [np.arange(a, b + 1) for a, b in runs]
+    order = [np.tile(centres, copies) for centres in seen]
+    if not sum(map(len, order)):
+      raise ValueError(
+        f"got no run of {window} frames, expected at least one; choose a smaller "
+        "window, or sampling 'frames', which repeats the ends."
+      )
     mirrored = [np.repeat(np.arange(copies) > 0, len(o) // copies) for o in order]
     self._frame = np.concatenate(order).astype(np.int32)
     self._mirrored = np.concatenate(mirrored)

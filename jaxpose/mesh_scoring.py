@@ -97,6 +97,9 @@ class MeshScorer:
       mesh=self._mesh,
       progress=evaluation.split,
     )
+    if evaluation.reversed_tail:
+      at = with_reversed_tails(data.run_of_frame[frames], evaluation.reversed_tail)
+      out = jax.tree.map(lambda x: x[at], out)
     rows: dict[str, Bodies] = {}
     if baselines is not None:
       rows["mean pose"] = mean_body(self._load(baselines), len(frames))
@@ -125,6 +128,15 @@ def known_bodies(data: PoseData, frames: np.ndarray) -> Bodies | None:
     return None
   pose, betas = (np.asarray(data.frames[k])[frames] for k in ("smpl_pose", "betas"))
   return geometry.axis_angle_to_matrix(pose), betas
+
+
+def with_reversed_tails(run: np.ndarray, tail: int) -> np.ndarray:
+  """(n,) places 0 to n - 1 with the last `tail` of each run in reverse order."""
+  at = np.arange(len(run))
+  for last in np.flatnonzero(np.diff(run, append=-1)):
+    tail_ = at[last + 1 - tail : last + 1]
+    tail_[:] = tail_[::-1].copy()
+  return at
 
 
 def mean_body(train: PoseData, count: int) -> Bodies:

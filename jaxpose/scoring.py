@@ -36,6 +36,8 @@ class Evaluation:
     flip: average with the prediction of the mirrored input.
     every: score every n-th frame of the split. Velocities and accelerations need 1.
     when: "always" at each `eval_every`, or "end" after the last step only.
+    reversed_tail: give the last n predictions of each sequence in reverse order, as
+      GLoT's released test script does by mistake (7). For its published numbers only.
   """
 
   split: str
@@ -43,6 +45,7 @@ class Evaluation:
   flip: bool = False
   every: int = 1
   when: str = "always"
+  reversed_tail: int = 0
 
   def __post_init__(self):
     for name in self.protocols:

@@ -25,6 +25,7 @@ from jax.sharding import PartitionSpec
 from jaxpose import batches
 from jaxpose import data as pose_data
 from jaxpose import draw
+from jaxpose import mixtures
 from jaxpose import models
 from jaxpose import optimizers
 from jaxpose import runtime
@@ -71,17 +72,8 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
     )
 
   # Data: a batch is a function of the step.
-  folder = pose_data.prepare(
-    d.name,
-    builder_config=d.builder_config,
-    data_dir=d.data_dir,
-    manual_dir=d.manual_dir,
-  )
-  load = functools.cache(functools.partial(pose_data.load, folder))
-  data = load(d.split)
-  order = pose_data.TrainingOrder(
-    data, d.batch_size, seed=config.seed, flip=config.augment.flip, sampling=d.sampling
-  )
+  load = loader(d)
+  data, order = training_data(config, load)
   frames, runs = data.frames, data.runs
   if d.device_resident:
     frames, runs = jax.device_put((frames, runs), replicated)
@@ -194,6 +186,56 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
       if first >= total:
         log.say(f"{workdir} is finished; score it with python -m jaxpose.evaluate.")
   return scores
+
+
+def loader(d: ml_collections.ConfigDict):
+  """`(split, name, builder_config) -> PoseData` that builds what is not there yet.
+
+  Without a name it is the data set of the config.
+  """
+
+  @functools.cache
+  def load(split: str, name: str = d.name, builder_config: str = d.builder_config):
+    folder = pose_data.prepare(
+      name,
+      builder_config=builder_config,
+      data_dir=d.data_dir,
+      manual_dir=d.manual_dir,
+    )
+    return pose_data.load(folder, split)
+
+  return load
+
+
+def training_data(config: ml_collections.ConfigDict, load):
+  """What is trained on, and the order of its windows.
+
+  Raises:
+    ValueError: the parts of a mixture do not make up the batch.
+  """
+  d = config.data
+  make_order = functools.partial(
+    pose_data.TrainingOrder,
+    seed=config.seed,
+    flip=config.augment.flip,
+    sampling=d.sampling,
+    window=d.window,
+  )
+  if not d.mix:
+    data = load(d.split)
+    return data, make_order(data, d.batch_size)
+  sizes = [size for size, _ in d.mix]
+  if sum(sizes) != d.batch_size:
+    raise ValueError(
+      f"got data.mix with {' + '.join(map(str, sizes))} windows, expected "
+      f"data.batch_size={d.batch_size} of them."
+    )
+  parts = []
+  for _, names in d.mix:
+    found = [load("train", *name.split("/")) for name in names]
+    parts.append(mixtures.join(found))
+  orders = [make_order(p, size) for p, size in zip(parts, sizes, strict=True)]
+  return mixtures.join(parts), mixtures.MixedOrder(parts, orders)
 
 
 def report(

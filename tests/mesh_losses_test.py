@@ -175,3 +175,75 @@ def test_unknown_choices_are_refused():
     losses.velocity_3d(PRED, TARGET, PRESENT, masking="all")
   with pytest.raises(ValueError, match="got differences of order 3, expected 1 or 2"):
     losses.velocity_3d(PRED, TARGET, PRESENT, order=3)
+
+
+# Terms by name.
+
+
+def named(b=3, t=6, n=3):
+  """An output of n local and t global frames, and a batch of targets."""
+  rng = np.random.default_rng(0)
+
+  def draw(*shape):
+    return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+  shapes = dict(
+    keypoints_2d=(49, 2), joints_3d=(49, 3), rotations=(24, 3, 3), betas=(10,)
+  )
+  out = {key: draw(b, n, *shape) for key, shape in shapes.items()}
+  out |= {f"global_{key}": draw(b, t, *shape) for key, shape in shapes.items()}
+  out["mask"] = jnp.asarray(rng.random((b, t)) < 0.5)
+  batch = {key: draw(b, t, *shape) for key, shape in shapes.items()}
+  batch["confidence_2d"] = jnp.asarray(rng.random((b, t, 49)), jnp.float32)
+  for key in ("has_joints_3d", "has_smpl"):
+    batch[key] = jnp.asarray(rng.integers(0, 2, (b, t)), jnp.float32)
+  return out, batch
+
+
+@pytest.mark.parametrize("name", list(losses.TERMS))
+def test_the_local_branch_is_compared_with_the_middle_frames(name):
+  out, batch = named()
+  function, key, weight = losses.TERMS[name]
+  middle = slice(2, 5)  # frame 3 of 6 and its neighbours
+  expected = function(out[key], batch[key][:, middle], batch[weight][:, middle])
+  assert losses.term(out, batch, name, key) == expected
+
+
+@pytest.mark.parametrize("name", list(losses.TERMS))
+def test_the_global_branch_answers_for_removed_frames_or_for_all(name):
+  out, batch = named()
+  function, key, weight = losses.TERMS[name]
+  args = out[f"global_{key}"], batch[key], batch[weight]
+  removed = losses.term(out, batch, name, f"global_{key}")
+  assert removed == function(*args, out["mask"])
+  everything = losses.term(out, batch, name, f"global_{key}", supervise="all")
+  assert everything == function(*args)
+  assert everything > removed
+
+
+def test_options_reach_the_term():
+  out, batch = named()
+  plain = losses.term(out, batch, "velocity_3d", "joints_3d")
+  centred = losses.term(out, batch, "velocity_3d", "joints_3d", centred=True)
+  assert plain != centred
+
+
+@pytest.mark.parametrize(
+  ("arguments", "sentence"),
+  [
+    (("betas", "rotations", {}), "got the key 'rotations', expected 'betas' or 'globa"),
+    (("betas", "betas", dict(supervise="some")), "got supervise='some', expected 'rem"),
+  ],
+)
+def test_terms_that_make_no_sense_are_refused(arguments, sentence):
+  out, batch = named()
+  name, key, options = arguments
+  with pytest.raises(ValueError, match=sentence):
+    losses.term(out, batch, name, key, **options)
+
+
+def test_joints_need_a_body():
+  out, batch = named()
+  del out["joints_3d"]
+  with pytest.raises(ValueError, match="gives no 'joints_3d'; set its field body"):
+    losses.term(out, batch, "joints_3d", "joints_3d")
