@@ -41,6 +41,7 @@ def get_config(variant: str = "full"):
     width=256,
     decoder_width=128,
     mask_hidden=(128, 256),
+    mask_ratio=0.5,
     local_width=128,
     regressor_hidden=512,
     hscr_hidden=512,
