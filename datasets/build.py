@@ -19,12 +19,14 @@ import pathlib
 import shutil
 import sys
 import time
+import types
 import zlib
 
 _FOLDER = pathlib.Path(__file__).resolve().parent
 _SUFFIX = "_dataset_builder.py"
 _FORMAT = "array_record"
 _STALE_SECONDS = 24 * 3600  # no build takes a day, so what is older was interrupted
+_MEMORY = 256 * 2**20  # bytes of a split that TFDS sorts in memory, not on disk
 
 
 def names() -> list[str]:
@@ -101,7 +103,7 @@ def build(
   builder = cls(data_dir=data_dir, config=config, file_format=_FORMAT)
   try:
     # TFDS's own two lines on stdout say "Unknown size"; its bars go to stderr.
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), _plain_files():
       builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
       )
@@ -121,6 +123,45 @@ def build(
 def default_data_dir() -> str:
   """TFDS's own default: TFDS_DATA_DIR, else a folder in the home directory."""
   return os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+
+
+class _Appended:
+  """A file that is open only while it is written: TFDS keeps a thousand of them."""
+
+  def __init__(self, path: os.PathLike):
+    self.path = path
+
+  def write(self, data: bytes) -> None:
+    with open(self.path, "ab") as file:
+      file.write(data)
+
+  def flush(self) -> None:
+    pass
+
+  close = flush
+
+
+@contextlib.contextmanager
+def _plain_files():
+  """Lets TFDS sort large splits on disk, where it would ask TensorFlow for files."""
+  from tensorflow_datasets.core import shuffle
+
+  def open_file(path, mode):
+    return _Appended(path) if mode == "wb" else open(path, mode)
+
+  gfile = types.SimpleNamespace(
+    GFile=open_file, exists=os.path.exists, remove=os.remove
+  )
+  errors = types.SimpleNamespace(ResourceExhaustedError=())  # catches nothing
+  before = shuffle.tf, shuffle.MAX_MEM_BUFFER_SIZE
+  shuffle.tf = types.SimpleNamespace(
+    io=types.SimpleNamespace(gfile=gfile), errors=errors
+  )
+  shuffle.MAX_MEM_BUFFER_SIZE = _MEMORY
+  try:
+    yield
+  finally:
+    shuffle.tf, shuffle.MAX_MEM_BUFFER_SIZE = before
 
 
 def _package() -> str:

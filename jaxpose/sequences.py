@@ -68,6 +68,52 @@ def mesh_features(skeleton: skeletons.Skeleton) -> dict:
   )
 
 
+def crop_features() -> dict:
+  """TFDS features of a record of image crops, `t` frames of one person in one video.
+
+  features: (t, 2048) SPIN's image features of the crops.
+  keypoints_2d: (t, 49, 2) in the crop: -1 to 1 from edge to edge, x right, y down.
+  confidence: (t, 49) of the keypoints; 0 where there is none.
+  joints_3d: (t, 49, 3) metres, axes of the camera, origin as the source has it; zeros
+    where a joint, or the whole (`has_joints_3d`), is not annotated.
+  smpl_pose: (t, 24, 3) axis-angle of each joint to its parent, of the root to the
+    camera; betas: (t, 10); zeros without `has_smpl`.
+  frame_valid: (t,) whether the frame is scored; all frames are trained on.
+  boxes: (t, 4) centre x, centre y, width, height in pixels of the image, before the
+    margin of the crop; zeros where the source has none.
+  frame_id: (t,) number of the frame in the source's video.
+  fps: frames per second; 0 where the source does not say.
+  skeleton: always "spin49".
+  sequence: name of the video and person, one record each; subject, action, camera:
+    names, empty where the source has none.
+  """
+  import tensorflow_datasets as tfds
+
+  def tensor(*shape, dtype=np.float32):
+    return tfds.features.Tensor(shape=shape, dtype=dtype, encoding="bytes")
+
+  text = tfds.features.Text
+  return dict(
+    features=tensor(None, 2048),
+    keypoints_2d=tensor(None, 49, 2),
+    confidence=tensor(None, 49),
+    joints_3d=tensor(None, 49, 3),
+    smpl_pose=tensor(None, 24, 3),
+    betas=tensor(None, 10),
+    has_joints_3d=np.bool_,
+    has_smpl=np.bool_,
+    frame_valid=tensor(None, dtype=np.bool_),
+    boxes=tensor(None, 4),
+    frame_id=tensor(None, dtype=np.int32),
+    fps=np.float32,
+    skeleton=text(),
+    sequence=text(),
+    subject=text(),
+    action=text(),
+    camera=text(),
+  )
+
+
 def record(
   joints_world: Float[np.ndarray, "t j 3"],
   camera: Camera,

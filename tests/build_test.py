@@ -84,6 +84,16 @@ def test_overwrite_builds_again(build, copy):
   assert all(after[name] != before[name] for name in before)
 
 
+def test_splits_too_large_for_memory_are_sorted_on_disk(
+  build, built, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(build, "_MEMORY", 0)
+  version_dir = build.build(NAME, tmp_path, config="tiny")
+  for file in built[1].glob("*array_record*"):
+    assert (version_dir / file.name).read_bytes() == file.read_bytes(), file.name
+  assert _stamp(version_dir).keys() == _stamp(built[1]).keys()
+
+
 @pytest.mark.parametrize("damage", ["no info", "cut info", "no shard", "tfrecord"])
 def test_incomplete_folder_is_built_again(build, copy, damage):
   data_dir, version_dir = copy

@@ -18,7 +18,8 @@ ONLY = {
   "configs/*.py": ("jaxpose.config",),
   "datasets/*/*.py": (
     *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.body_fit"),
-    *("jaxpose.sequences", "jaxpose.body_sequences", "numpy", "tensorflow_datasets"),
+    *("jaxpose.sequences", "jaxpose.body_sequences", "jaxpose.vibe_db", "numpy"),
+    "tensorflow_datasets",
   ),
   "datasets/build.py": ("tensorflow_datasets",),
   "jaxpose/models/*.py": (
@@ -44,6 +45,12 @@ ONLY = {
   "jaxpose/metrics.py": (*BASE, "optax", *ARRAYS),
   "jaxpose/transforms.py": (*BASE, *ARRAYS),
   "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),
+  "jaxpose/joblib_pickle.py": ("numpy",),
+  "jaxpose/joblib_file.py": ("jaxpose.joblib_pickle", "numpy"),
+  "jaxpose/vibe_record.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
+  "jaxpose/vibe_db.py": (
+    *("jaxpose.joblib_file", "jaxpose.vibe_record", "h5py", "numpy"),
+  ),
   "jaxpose/config.py": ("ml_collections",),
 }
 # Files -> what they may not import.

@@ -1,0 +1,1 @@
+"""InstaVariety, in the form that GLoT reads."""

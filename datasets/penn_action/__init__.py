@@ -1,0 +1,1 @@
+"""Penn Action, in the form that GLoT reads."""

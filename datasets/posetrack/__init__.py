@@ -1,0 +1,1 @@
+"""PoseTrack, in the form that GLoT reads."""

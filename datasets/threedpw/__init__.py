@@ -1,0 +1,1 @@
+"""3DPW, in the form that GLoT reads."""

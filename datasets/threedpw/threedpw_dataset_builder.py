@@ -1,0 +1,56 @@
+"""TFDS builder of 3DPW, from the databases of VIBE and TCMR."""
+
+import re
+
+import tensorflow_datasets as tfds
+
+from jaxpose import sequences
+from jaxpose import vibe_db
+
+# Split -> names that its file may have.
+_SCORED = {"validation": ("3dpw_val_db",), "test": ("3dpw_test_db",)}
+STEMS = {
+  "glot": {"train": ("3dpw_train_db",), **_SCORED},
+  "glot_occ": {"train": ("3dpw_train_occ_db",), **_SCORED},
+}
+
+
+def labels(name: str) -> tuple[str, str, str]:
+  """Subject, action and camera: "downtown_walking_00_1" is person 1 of a sequence."""
+  found = re.fullmatch(r"(.+?)_(?:\d+_)?(\d+)", name)
+  return (found[2], found[1], "0") if found else ("", "", "0")
+
+
+SOURCE = vibe_db.Source(
+  joints_2d=(14, 49), joints_3d=(14, 49), smpl="yes", fps=30.0, labels=labels
+)
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+  """One record is one person in one video."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  RELEASE_NOTES = {"1.0.0": "The databases that GLoT reads."}  # noqa: RUF012
+  MANUAL_DOWNLOAD_INSTRUCTIONS = (
+    "Put 3dpw_train_db.pt, 3dpw_val_db.pt and 3dpw_test_db.pt "
+    "in manual_dir; README.md says where to get them."
+  )
+  BUILDER_CONFIGS = [  # noqa: RUF012
+    tfds.core.BuilderConfig(name="glot", description="Plain features."),
+    tfds.core.BuilderConfig(
+      name="glot_occ", description="Training features of images with pasted objects."
+    ),
+  ]
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return self.dataset_info_from_configs(
+      features=tfds.features.FeaturesDict(sequences.crop_features()),
+      disable_shuffling=True,  # the order of the videos is the file's
+    )
+
+  def _split_generators(self, dl_manager):
+    paths = vibe_db.find(dl_manager.manual_dir, STEMS[self.builder_config.name])
+    return {split: self._generate_examples(paths[split], split) for split in paths}
+
+  def _generate_examples(self, path, split):
+    return vibe_db.examples(path, SOURCE, split)
