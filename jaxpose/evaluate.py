@@ -22,10 +22,9 @@ from jaxpose import draw
 from jaxpose import pretrained
 from jaxpose import protocols
 from jaxpose import runtime
-from jaxpose.scoring import DEFAULT_PROTOCOLS
+from jaxpose.mesh_scoring import scorer_for
 from jaxpose.scoring import Evaluation
 from jaxpose.scoring import Scored
-from jaxpose.scoring import Scorer
 from jaxpose.scoring import comparison_table
 
 
@@ -45,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument("--split", default="test")
   parser.add_argument(
     "--protocol",
-    default=",".join(DEFAULT_PROTOCOLS),
-    help=f"comma-separated, of: {', '.join(protocols.PROTOCOLS)}",
+    help=f"comma-separated, of: {', '.join(protocols.PROTOCOLS)}; default: those of "
+    "our own data, for joints or for bodies",
   )
   parser.add_argument("--flip", action="store_true", help="average with the mirror")
   parser.add_argument("--batch_size", type=int, default=256, help="windows at a time")
@@ -74,9 +73,12 @@ def _run(args: argparse.Namespace) -> None:
     manual_dir=args.manual_dir or trained.get("manual_dir"),
   )
   load = functools.cache(functools.partial(pose_data.load, folder))
-  evaluation = Evaluation(args.split, tuple(args.protocol.split(",")), args.flip)
+  scorer_cls, names = scorer_for(load(args.split))
+  if args.protocol:
+    names = tuple(args.protocol.split(","))
+  evaluation = Evaluation(args.split, names, flip=args.flip)
   mesh = Mesh(np.asarray(jax.devices()), ("data",))
-  scorer = Scorer(
+  scorer = scorer_cls(
     loaded.module,
     load,
     window=loaded.window,

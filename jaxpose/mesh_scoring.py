@@ -1,5 +1,6 @@
 """Predicts the body in every frame of a split and scores its joints and vertices."""
 
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -12,7 +13,9 @@ from jaxpose import body as bodies
 from jaxpose import body_files
 from jaxpose import geometry
 from jaxpose import mesh_batches
+from jaxpose import protocols
 from jaxpose import scoring
+from jaxpose import skeleton_maps
 from jaxpose import skeletons
 from jaxpose.body import Body
 from jaxpose.data import PoseData
@@ -20,7 +23,6 @@ from jaxpose.scoring import Evaluation
 from jaxpose.scoring import Scored
 
 DEFAULT_PROTOCOLS = ("mesh14_p1", "mesh14_p2", "mesh14_accel", "mesh_vertices")
-_COMMON = slice(25, 39)  # the 14 joints among the 49
 _CHUNK = 256  # bodies at a time
 
 # (n, 24, 3, 3) and (n, s): a body in each frame.
@@ -33,11 +35,11 @@ class MeshScorer:
   def __init__(
     self,
     module: nn.Module,
-    load: Callable[[str], PoseData],
+    load: Callable[..., PoseData],
     *,
     window: int,
     inputs: Sequence[str],
-    body: str = "free",
+    body: str | None = None,
     mesh: Mesh | None = None,
     batch_size: int = 256,
   ):
@@ -45,16 +47,17 @@ class MeshScorer:
 
     Args:
       module: whose output has `rotations` and `betas`, also with the prefix `global_`.
-      load: split name to data.
+      load: split (and name and config of another data set) to data.
       window: frames of the input.
       inputs: keys of the batch, in the order of the module's arguments.
-      body: whose joints and vertices are compared, see `body_files.load`.
+      body: whose joints and vertices are compared, see `body_files.load`; default: the
+        module's own.
       mesh: devices to share a batch over.
       batch_size: windows at a time.
     """
     self._load, self._window, self._mesh = load, window, mesh
     self._batch_size = batch_size
-    self._body = body_files.load(body)
+    self._body = body_files.load(body or getattr(module, "body", None) or "free")
     keys = ("rotations", "betas", "global_rotations", "global_betas")
 
     @jax.jit
@@ -82,11 +85,13 @@ class MeshScorer:
       baselines: split whose mean pose is scored too; None leaves it out.
 
     Raises:
-      ValueError: flip averaging is asked for, which bodies do not have.
+      ValueError: flip averaging is asked for, which bodies do not have, or protocols
+        of several skeletons at once.
     """
     if evaluation.flip:
       raise ValueError("got flip=True, expected False: bodies are not averaged.")
-    data = self._load(evaluation.split)
+    skeleton = _skeleton(evaluation.protocols)
+    data = self._load(*evaluation.source)
     out, frames = scoring.predict_frames(
       self._predict,
       variables,
@@ -105,11 +110,10 @@ class MeshScorer:
       rows["mean pose"] = mean_body(self._load(baselines), len(frames))
     rows["global branch alone"] = out["global_rotations"], out["global_betas"]
     rows[label] = out["rotations"], out["betas"]
-    joints, errors = compare(self._body, rows, known_bodies(data, frames))
-    targets = joints.pop("truth", None)
-    if targets is None:
-      targets = np.asarray(data.frames["joints_3d"])[frames][:, _COMMON]
-    scored, names = joint_data(data, frames, targets), evaluation.protocols
+    truth = known_bodies(data, frames)
+    joints, errors = compare(self._body, rows, truth, skeleton)
+    scored = joint_data(data, frames, joints.pop("truth", None), skeleton)
+    names = evaluation.protocols
     results = {
       row: scoring.score(scored, joints[row], frames, names, errors.get(row))
       for row in rows
@@ -117,9 +121,11 @@ class MeshScorer:
     return Scored(results, scored, joints[label], frames)
 
 
-def scorer_for(data: PoseData) -> type[MeshScorer] | type[scoring.Scorer]:
-  """What evaluates models of this data: of bodies, or of joints."""
-  return MeshScorer if "smpl_pose" in data.frames else scoring.Scorer
+def scorer_for(data: PoseData) -> tuple[type, tuple[str, ...]]:
+  """What evaluates models of this data, of bodies or of joints, and its protocols."""
+  if "smpl_pose" in data.frames:
+    return MeshScorer, DEFAULT_PROTOCOLS
+  return scoring.Scorer, scoring.DEFAULT_PROTOCOLS
 
 
 def known_bodies(data: PoseData, frames: np.ndarray) -> Bodies | None:
@@ -153,7 +159,7 @@ def mean_body(train: PoseData, count: int) -> Bodies:
 
 
 def compare(
-  body: Body, rows: dict[str, Bodies], truth: Bodies | None
+  body: Body, rows: dict[str, Bodies], truth: Bodies | None, skeleton: str = "lsp14"
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   """What the protocols compare, of several predictions of the same frames.
 
@@ -161,9 +167,11 @@ def compare(
     body: in SMPL's layout, with the Human3.6M regressor.
     rows: predictions by name.
     truth: the true bodies, if known.
+    skeleton: of the joints: "lsp14", which the Human3.6M regressor makes, or one that
+      is among the 49 joints.
 
   Returns:
-    The 14 joints (n, 14, 3) in metres by row, "truth" among them, and the mean distance
+    The joints (n, j, 3) in metres by row, "truth" among them, and the mean distance
     of the vertices from the true ones (n,) by row; nothing is aligned.
   """
   known = rows | ({} if truth is None else dict(truth=truth))
@@ -172,15 +180,52 @@ def compare(
   for start in range(0, count, _CHUNK):
     # One shape for all chunks, and so one program.
     at = np.minimum(np.arange(start, start + _CHUNK), count - 1)
-    out = _compared(body, {k: (r[at], b[at]) for k, (r, b) in known.items()})
+    chunk = {k: (r[at], b[at]) for k, (r, b) in known.items()}
+    out = _compared(body, chunk, skeleton)
     parts.append(jax.tree.map(lambda x: np.asarray(x)[: count - start], out))  # noqa: B023
   return jax.tree.map(lambda *p: np.concatenate(p), *parts)
 
 
-@jax.jit
-def _compared(body, known):
+def joint_data(
+  data: PoseData, frames: np.ndarray, targets: np.ndarray | None, skeleton: str
+) -> PoseData:
+  """The split in joints of this skeleton.
+
+  Args:
+    data: in spin49.
+    frames: that are scored.
+    targets: their joints, or None for those that are stored.
+    skeleton: whose joints are among the 49.
+  """
+  arrays = {
+    key: skeleton_maps.convert(np.asarray(data.frames[key]), "spin49", skeleton)
+    for key in ("keypoints_2d", "joints_3d")
+  }
+  if targets is not None:
+    arrays["joints_3d"][frames] = targets
+  return PoseData(arrays, data.runs, data.views, skeletons.get(skeleton))
+
+
+def _skeleton(names: Sequence[str]) -> str:
+  found = sorted({protocols.get(name).skeleton for name in names})
+  if len(found) > 1:
+    raise ValueError(
+      f"got protocols of the skeletons {' and '.join(found)} in one evaluation, "
+      "expected one skeleton; make an evaluation for each."
+    )
+  return found[0]
+
+
+def _joints(body, posed, skeleton):
+  if skeleton == "lsp14":
+    return bodies.joints_14(body, posed)
+  return skeleton_maps.convert(bodies.joints_49(body, posed), "spin49", skeleton)
+
+
+@functools.partial(jax.jit, static_argnames="skeleton")
+def _compared(body, known, skeleton):
   posed = {name: bodies.pose(body, *row) for name, row in known.items()}
-  joints = {name: bodies.joints_14(body, p) for name, p in posed.items()}
+  joints = {name: _joints(body, p, skeleton) for name, p in posed.items()}
   truth = posed.pop("truth", None)
   if truth is None:
     return joints, {}
@@ -189,13 +234,3 @@ def _compared(body, known):
     for name, p in posed.items()
   }
   return joints, errors
-
-
-def joint_data(data: PoseData, frames: np.ndarray, targets: np.ndarray) -> PoseData:
-  """The split in 14 joints, with the targets in place of the frames predicted."""
-  skeleton = skeletons.get("lsp14")
-  joints = np.asarray(data.frames["joints_3d"])[:, _COMMON].copy()
-  joints[frames] = targets
-  points = np.asarray(data.frames["keypoints_2d"])[:, _COMMON]
-  frames_ = dict(keypoints_2d=points, joints_3d=joints)
-  return PoseData(frames_, data.runs, data.views, skeleton)

@@ -32,6 +32,7 @@ class Evaluation:
 
   Attributes:
     split: TFDS split.
+    data: "NAME" or "NAME/CONFIG" of another data set than the one trained on.
     protocols: names in `jaxpose.protocols`; the first one decides the best checkpoint.
     flip: average with the prediction of the mirrored input.
     every: score every n-th frame of the split. Velocities and accelerations need 1.
@@ -42,10 +43,16 @@ class Evaluation:
 
   split: str
   protocols: Sequence[str] = DEFAULT_PROTOCOLS
+  data: str | None = None
   flip: bool = False
   every: int = 1
   when: str = "always"
   reversed_tail: int = 0
+
+  @property
+  def source(self) -> tuple[str, ...]:
+    """Split, and name and config of the data if they are given; what loads it."""
+    return (self.split, *(self.data.split("/") if self.data else ()))
 
   def __post_init__(self):
     for name in self.protocols:
@@ -244,7 +251,7 @@ class Scorer:
   def __init__(
     self,
     module: nn.Module,
-    load: Callable[[str], PoseData],
+    load: Callable[..., PoseData],
     *,
     window: int,
     inputs: Sequence[str] = ("keypoints_2d",),
@@ -255,7 +262,7 @@ class Scorer:
 
     Args:
       module: see `make_predict`.
-      load: split name to data.
+      load: split (and name and config of another data set) to data.
       window: frames of the input.
       inputs: keys of the batch, in the order of the module's arguments.
       mesh: devices to share a batch over.
@@ -285,7 +292,7 @@ class Scorer:
       label: the model's row.
       baselines: split that the baselines are fitted on; None leaves them out.
     """
-    data = self._load(evaluation.split)
+    data = self._load(*evaluation.source)
     poses, frames = predict_frames(
       self._predict(data.skeleton.name, evaluation.flip),
       variables,

@@ -125,6 +125,8 @@ MAPS: dict[tuple[str, str], Rules] = {
   ("h36m17", "lsp14"): _H36M17_TO_LSP14,
   ("smpl24", "h36m17"): _SMPL24_TO_H36M17,
   ("spin49", "coco17"): {},
+  ("spin49", "lsp14"): {},
+  ("spin49", "mpi3dhp17"): {},
   ("smpl24", "lsp14"): _SMPL24_TO_LSP14,
 }
 

@@ -84,3 +84,41 @@ def read_regressor(path: str | os.PathLike) -> dict[str, np.ndarray]:
   """
   state_dict = torch_file.find_state_dict(torch_file.load(find(path)))
   return resnet_torch.spin_regressor(state_dict)
+
+
+def start_regressor(
+  variables: dict, path: str | os.PathLike, *, name: str = "global_regressor"
+) -> dict:
+  """Variables of a `models.glot.Glot` with SPIN's regressor in them, as GLoT starts.
+
+  Args:
+    variables: "params" and "constants" of the network.
+    path: see `find`.
+    name: of the regressor among the parameters.
+
+  Raises:
+    FileNotFoundError: no checkpoint there.
+    ValueError: the regressor is missing or of another size.
+  """
+  tensors = read_regressor(path)
+  layers = dict(hidden="fc1", pose_6d="decpose", betas="decshape", camera="deccam")
+  means = dict(pose_6d="init_pose", betas="init_shape", camera="init_cam")
+  params = {
+    layer: dict(kernel=tensors[f"{torch}.weight"].T, bias=tensors[f"{torch}.bias"])
+    for layer, torch in layers.items()
+  }
+  constants = {key: tensors[torch].reshape(-1) for key, torch in means.items()}
+  for old, new in (
+    (variables["params"][name], params),
+    (variables["constants"], constants),
+  ):
+    shapes = jax.tree.map(lambda x, y: (np.shape(x), np.shape(y)), old, new)
+    for have, given in jax.tree.leaves(shapes, is_leaf=lambda x: isinstance(x, tuple)):
+      if have != given:
+        raise ValueError(
+          f"{path}: got an array of {given} in SPIN's regressor, expected {have}; set "
+          "feat_dim=2048 and regressor_hidden=1024 in config.model."
+        )
+  return variables | dict(
+    params=variables["params"] | {name: params}, constants=constants
+  )

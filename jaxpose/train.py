@@ -45,6 +45,7 @@ from jaxpose.training import init_state
 from jaxpose.training import make_batch
 from jaxpose.training import schedule
 from jaxpose.training import start_from
+from jaxpose.training import start_from_spin
 from jaxpose.training import train_step
 
 
@@ -106,9 +107,8 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
     out_shardings=replicated,
   )
   evals = {name: Evaluation(**fields) for name, fields in config.evals.items()}
-  scorer = scorer_for(data)(
-    module, load, window=d.window, inputs=config.inputs, mesh=mesh
-  )
+  scorer_cls, _ = scorer_for(data)
+  scorer = scorer_cls(module, load, window=d.window, inputs=config.inputs, mesh=mesh)
 
   # State: as initialised, from other weights, or where the run stopped.
   one = pose_data.gather(data.frames, data.runs, order(0), d.window)
@@ -120,6 +120,8 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
   state = jax.jit(init, out_shardings=replicated)(example)
   if config.init_from is not None and not has_checkpoint(workdir):
     state = start_from(state, tx, config.init_from)
+  if config.init_spin is not None and not has_checkpoint(workdir):
+    state = start_from_spin(state, tx, config.init_spin)
   rng = jax.random.key(config.seed + 1)
   workdir = claim_workdir(workdir, config, skeleton=data.skeleton.name)
 
@@ -202,7 +204,10 @@ def loader(d: ml_collections.ConfigDict):
       data_dir=d.data_dir,
       manual_dir=d.manual_dir,
     )
-    return pose_data.load(folder, split)
+    data = pose_data.load(folder, split)
+    if f"{name}/{builder_config}" in d.without_smpl:
+      data.runs["has_smpl"] = np.zeros(len(data.views), np.float32)
+    return data
 
   return load
 

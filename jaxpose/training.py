@@ -15,6 +15,7 @@ from jaxpose import mesh_losses
 from jaxpose import metrics
 from jaxpose import optimizers
 from jaxpose import pretrained
+from jaxpose import spin
 
 
 class TrainState(NamedTuple):
@@ -139,3 +140,20 @@ def start_from(state: TrainState, tx, name_or_path: str) -> TrainState:
   params, model_state = jax.tree.unflatten(tree, taken[: len(flat)])
   params = params["params"]
   return TrainState(state.step, params, model_state, tx.init(params))
+
+
+def start_from_spin(state: TrainState, tx, path: str) -> TrainState:
+  """The state with SPIN's regressor as the global one; the optimiser starts anew.
+
+  Raises:
+    ValueError: the model has no such regressor, or one of another size.
+  """
+  if "global_regressor" not in state.params:
+    raise ValueError(
+      f"init_spin {path!r}: got a model without a regressor like SPIN's, expected "
+      "GLoT; leave init_spin out."
+    )
+  started = spin.start_regressor({"params": state.params, **state.model_state}, path)
+  started = jax.tree.map(jnp.asarray, started)
+  params = started.pop("params")
+  return TrainState(state.step, params, started, tx.init(params))

@@ -195,6 +195,100 @@ def test_damaged_npz_is_one_sentence(folder, arrays):
   refused(path, "truncated or damaged, or not plain arrays; copy")
 
 
+def smplx_arrays(m=60, seed=0):
+  """Random numbers in the layout of the package smplx, as GLoT's checkpoints hold."""
+  rng = np.random.default_rng(seed)
+
+  def convex(rows, columns):
+    a = rng.random((rows, columns)).astype("f4") ** 4
+    return a / a.sum(1, keepdims=True)
+
+  return {
+    "betas": np.zeros((64, 10), "f4"),
+    "faces_tensor": rng.integers(0, m, (30, 3)),
+    "v_template": rng.normal(size=(m, 3)).astype("f4"),
+    "shapedirs": rng.normal(size=(m, 3, 10)).astype("f4"),
+    "J_regressor": convex(24, m),
+    "posedirs": 1e-2 * rng.normal(size=(207, 3 * m)).astype("f4"),
+    "parents": np.asarray(PARENTS),
+    "lbs_weights": convex(m, 24),
+    "J_regressor_extra": convex(9, m),
+    "vertex_joint_selector.extra_joints_idxs": rng.integers(0, m, 21),
+  }
+
+
+def test_the_body_of_a_checkpoint_loads_by_smplx_names(folder):
+  arrays = smplx_arrays()
+  for name in ("extra", "h36m"):
+    (folder / f"J_regressor_{name}.npy").unlink()
+  body = body_files.load(write_npz(folder / "body.npz", arrays))
+  assert body.h36m_regressor is None
+  np.testing.assert_array_equal(body.extra_regressor, arrays["J_regressor_extra"])
+  np.testing.assert_array_equal(body.faces, arrays["faces_tensor"])
+  # The first entry of `R - I` of joint 1 moves vertex 7 by its own three numbers.
+  np.testing.assert_array_equal(
+    body.pose_dirs[9, 7], arrays["posedirs"][9].reshape(-1, 3)[7]
+  )
+  rest = np.broadcast_to(np.eye(3, dtype=np.float32), (24, 3, 3))
+  posed = bodies.pose(body, rest, np.zeros(10, np.float32))
+  np.testing.assert_allclose(
+    posed.joints, arrays["J_regressor"] @ arrays["v_template"], atol=1e-5
+  )
+  selected = arrays["vertex_joint_selector.extra_joints_idxs"]
+  np.testing.assert_allclose(
+    bodies.joints_49(body, posed)[0], body.template[selected[0]], atol=1e-5
+  )
+
+
+def test_human36m_regressor_beside_the_body_of_a_checkpoint_is_taken(folder):
+  np.save(folder / "J_regressor_h36m.npy", np.eye(17, 60))
+  body = body_files.load(write_npz(folder / "body.npz", smplx_arrays()))
+  assert body.h36m_regressor.shape == (17, 60)
+
+
+def test_both_layouts_of_one_body_are_the_same(folder, arrays):
+  changes = {
+    "lbs_weights": arrays["weights"],
+    "faces_tensor": arrays["f"].astype(int),
+    "posedirs": np.moveaxis(arrays["posedirs"], -1, 0).reshape(207, -1),
+    "parents": np.asarray(PARENTS),
+    "J_regressor_extra": np.eye(9, M),
+  }
+  own = body_files.load(write_npz(folder / "own.npz", arrays))
+  other = {k: v for k, v in arrays.items() if k not in ("weights", "f")}
+  other = body_files.load(write_npz(folder / "other.npz", other, **changes))
+  for one, two in zip(own, other, strict=True):
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+  ("changes", "match"),
+  [
+    (
+      dict(posedirs=np.zeros((207, 60))),
+      r"'posedirs' of shape .* \(207, 180\) of SMPL",
+    ),
+    (dict(lbs_weights=np.zeros((60, 55))), r"'lbs_weights' of shape \(60, 55\), expec"),
+    (dict(v_template=np.zeros(())), r"got 'v_template' of shape \(\), expected \(1, 3"),
+    (
+      dict(J_regressor_extra=np.asarray(["a"])),
+      "no array 'J_regressor_extra', expected",
+    ),
+    (dict(parents=np.arange(24)), "got a tree of 24 joints that is not SMPL's"),
+    (
+      {"vertex_joint_selector.extra_joints_idxs": np.full(21, 60)},
+      "got selected joints with vertices 60 to 60, expected 0 to 59; copy",
+    ),
+    (
+      {"vertex_joint_selector.extra_joints_idxs": np.arange(20)},
+      r"'vertex_joint_selector.extra_joints_idxs' of shape \(20,\), expected \(21\)",
+    ),
+  ],
+)
+def test_other_shapes_by_smplx_names_are_refused(folder, changes, match):
+  refused(write_npz(folder / "body.npz", smplx_arrays(), **changes), match)
+
+
 @pytest.mark.parametrize(
   ("changes", "match"),
   [

@@ -46,9 +46,17 @@ EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=[path.stem for path in F
 EVERY_CASE = pytest.mark.parametrize(("path", "variant"), CASES)
 
 
-@pytest.fixture(scope="module")
-def poses():
-  return small_data.pose_data((300, 40))
+@functools.cache
+def poses_for(inputs: tuple[str, ...]) -> data.PoseData:
+  """Data of the kind that a model with these inputs is trained on."""
+  if inputs == ("keypoints_2d",):
+    return small_data.pose_data((300, 40))
+  poses = small_data.mesh_data((40, 20))
+  if inputs == ("features",):
+    n = poses.num_frames
+    poses.frames["features"] = np.zeros((n, 2048), np.float32)
+    poses.frames["confidence"] = np.ones((n, 49), np.float32)
+  return poses
 
 
 def test_there_are_configs_with_variants():
@@ -57,8 +65,9 @@ def test_there_are_configs_with_variants():
 
 
 @EVERY_CASE
-def test_a_training_step_traces_at_full_size(path, variant, poses):
+def test_a_training_step_traces_at_full_size(path, variant):
   config = small_runs.get_config(str(path), variant)
+  poses = poses_for(tuple(config.inputs))
   module = models.build(**config.model.to_dict())
   lengths = dict(total_steps=config.total_steps or 100, steps_per_epoch=10, epochs=10)
   lr = training.schedule(config.schedule.to_dict(), **lengths)
@@ -77,10 +86,16 @@ def test_a_training_step_traces_at_full_size(path, variant, poses):
   )
   size, window = config.data.batch_size, config.data.window
   order = data.TrainingOrder(
-    poses, size, flip=config.augment.flip, sampling=config.data.sampling
+    poses,
+    size,
+    flip=config.augment.flip,
+    sampling=config.data.sampling,
+    window=window,
   )
   shapes = dict(
-    keypoints_2d=jnp.zeros((1, window, 17, 2)), confidence=jnp.zeros((1, window, 17))
+    keypoints_2d=jnp.zeros((1, window, 17, 2)),
+    keypoints_crop=jnp.zeros((1, window, 17, 5)),
+    features=jnp.zeros((1, window, 2048)),
   )
   example = tuple(shapes[key] for key in config.inputs)
   init = functools.partial(training.init_state, module, tx, seed=config.seed)
@@ -103,9 +118,11 @@ def test_a_config_is_locked_plain_and_scored(path, variant):
   with pytest.raises(AttributeError):
     config.data.batch_sise = 3
   json.loads(config.to_json())
-  assert config.data.name in {
+  mixed = [name.split("/")[0] for _, names in config.data.mix for name in names]
+  assert {config.data.name, *mixed} <= {
     folder.name for folder in resources.folder("datasets").iterdir()
   }
+  assert sum(size for size, _ in config.data.mix) in (0, config.data.batch_size)
   evals = {k: scoring.Evaluation(**fields) for k, fields in config.evals.items()}
   assert evals
   # The test split is looked at once, when everything is decided.

@@ -6,12 +6,15 @@ import jax
 import numpy as np
 import pytest
 
+from jaxpose import body as bodies
+from jaxpose import body_files
 from jaxpose import convert
 from jaxpose import pretrained
 from jaxpose import torch_file
 from jaxpose.models import glot
 from jaxpose.models import glot_torch
 from tests import torch_writer
+from tests.body_files_test import smplx_arrays
 
 TINY = dict(
   window=8,
@@ -249,6 +252,29 @@ def test_command_extracts_the_body_and_never_overwrites_it(command):
   code, *_ = command(content, "--extract_body")
   assert "body.npz exists and is never overwritten" in code
   assert [path.name for path in out.iterdir()] == ["body.npz"]
+
+
+@pytest.mark.parametrize("name", ["body.npz", "free_small"])
+def test_converted_network_drives_the_body_of_its_checkpoint_or_a_free_one(
+  command, name
+):
+  prefixes = ("regressor.smpl.", "global_modeling.regressor.smpl.")
+  arrays = {p + k: a for p in prefixes for k, a in smplx_arrays().items()}
+  code, *_, out = command(torch_bytes(state_dict() | arrays), "--extract_body")
+  assert code == 0
+  path = str(out / name) if name == "body.npz" else name
+  loaded = pretrained.load(out)
+  module = loaded.module.clone(body=path)
+  features = np.random.default_rng(3).normal(size=(2, *module.input_shape))
+  got = jax.jit(module.apply)(loaded.variables, features.astype(np.float32))
+  assert got["joints_3d"].shape == (2, 1, 49, 3)
+  assert got["keypoints_2d"].shape == (2, 1, 49, 2)
+  model = body_files.load(path)
+  assert len(model.template) == (60 if name == "body.npz" else 1500)
+  rotations, betas = (np.asarray(got[key]) for key in ("rotations", "betas"))
+  joints = bodies.joints_49(model, bodies.pose(model, rotations, betas))
+  np.testing.assert_allclose(got["joints_3d"], joints, atol=1e-4, rtol=1e-4)
+  assert np.isfinite(got["keypoints_2d"]).all()
 
 
 def test_command_without_a_body_to_extract_writes_nothing(command):

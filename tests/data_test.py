@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxpose import cameras
+from jaxpose import clip_windows
 from jaxpose import data
 from jaxpose import skeletons
 from jaxpose import transforms
@@ -124,6 +125,47 @@ def test_records_become_normalised_keypoints_with_their_cameras():
     )
 
 
+def test_bodies_bring_their_parameters():
+  records = small_data.mesh_records((9,), num_cameras=1)
+  records[0]["frame_valid"][3] = False
+  poses = data.from_records(records)
+  assert len(poses.views) == 2
+  valid = records[0]["frame_valid"]
+  for key in ("smpl_pose", "betas", "joints_3d"):
+    np.testing.assert_array_equal(poses.frames[key], records[0][key][valid])
+
+
+def feature_record(frames=6, **changes):
+  """As image features of a crop come, see `sequences.crop_features`."""
+  rng = np.random.default_rng(frames)
+  shapes = dict(
+    features=(7,),
+    keypoints_2d=(49, 2),
+    confidence=(49,),
+    joints_3d=(49, 3),
+    smpl_pose=(24, 3),
+    betas=(10,),
+  )
+  arrays = {k: rng.normal(size=(frames, *s)) for k, s in shapes.items()}
+  names = dict.fromkeys(("sequence", "subject", "action", "camera"), "a")
+  known = dict(has_joints_3d=True, has_smpl=False, frame_valid=np.ones(frames, bool))
+  return arrays | known | names | dict(fps=25.0, skeleton="spin49") | changes
+
+
+def test_image_features_come_with_their_crops_and_what_is_known():
+  valid = np.asarray([1, 1, 0, 1, 1, 1], bool)
+  records = [feature_record(frame_valid=valid), feature_record(5, has_smpl=True)]
+  poses = data.from_records(records)
+  # Frames that are not scored are left out, and the others joined, as GLoT does.
+  np.testing.assert_array_equal(poses.runs["last"], [4, 9])
+  first = records[0]["keypoints_2d"].astype(np.float32)[valid]
+  np.testing.assert_array_equal(poses.frames["keypoints_2d"][:5], first)
+  np.testing.assert_array_equal(poses.runs["has_smpl"], [0, 1])
+  batch = data.gather(poses.frames, poses.runs, data.TrainingOrder(poses, 3)(0), 4)
+  assert batch["features"].shape == (3, 4, 7)
+  assert batch["has_joints_3d"].shape == (3,)
+
+
 def test_text_may_come_as_bytes():
   record = small_data.records((3,), ("walk",), num_cameras=1)[0]
   encoded = {k: v.encode() if isinstance(v, str) else v for k, v in record.items()}
@@ -209,10 +251,26 @@ def test_sampling_by_action_draws_with_the_root_of_an_actions_frames():
   assert len(np.unique(index.centre)) > 800
 
 
+@pytest.mark.parametrize("window", [4, 5])
+def test_windows_that_do_not_overlap_are_glots(window):
+  lengths = [window - 1, 3 * window + 1, 2 * window]
+  poses = small_data.of_runs(lengths)
+  size = 5
+  order = data.TrainingOrder(poses, size, sampling="windows", window=window)
+  assert order.steps_per_epoch == 1
+  batch = data.gather(poses.frames, poses.runs, order(0), window)
+  seen = batch["keypoints_2d"][:, :, 0, 0].astype(int)
+  names = np.repeat(np.arange(3), lengths)
+  expected = clip_windows.training(names, window)
+  np.testing.assert_array_equal(seen[np.argsort(seen[:, 0])], expected)
+
+
 def test_order_refuses_unknown_sampling_and_empty_batches():
   poses = small_data.of_runs([3])
-  with pytest.raises(ValueError, match="sampling 'action', expected 'frames' or"):
+  with pytest.raises(ValueError, match="sampling 'action', expected 'frames', 'wi"):
     data.TrainingOrder(poses, 2, sampling="action")
+  with pytest.raises(ValueError, match="got no run of 4 frames, expected at least on"):
+    data.TrainingOrder(poses, 2, sampling="windows", window=4)
   with pytest.raises(ValueError, match="batch size of 0, expected at least 1"):
     data.TrainingOrder(poses, 0)
 

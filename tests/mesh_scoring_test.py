@@ -57,7 +57,7 @@ def test_the_truth_has_no_error(poses, truth):
   np.testing.assert_allclose(errors["model"], 0, atol=1e-6)
   np.testing.assert_array_equal(joints["model"], joints["truth"])
   frames = np.arange(poses.num_frames)
-  scored = mesh_scoring.joint_data(poses, frames, joints["truth"])
+  scored = mesh_scoring.joint_data(poses, frames, joints["truth"], "lsp14")
   results = scoring.score(scored, joints["model"], frames, NAMES, errors["model"])
   for name in NAMES:
     assert results[name].total == pytest.approx(0, abs=1e-3)
@@ -134,11 +134,36 @@ def test_without_true_bodies_the_stored_joints_are_the_target(poses):
     scorer(lambda split: some)(variables, Evaluation("test", ("mesh_vertices",)))
 
 
+def test_joints_of_another_skeleton_come_from_the_49(poses, truth):
+  joints, _ = mesh_scoring.compare(BODY, dict(model=truth), None, "mpi3dhp17")
+  frames = np.arange(poses.num_frames)
+  stored = mesh_scoring.joint_data(poses, frames, None, "mpi3dhp17")
+  pelvis = stored.skeleton.index("pelvis")
+  np.testing.assert_allclose(
+    joints["model"] - joints["model"][:, pelvis : pelvis + 1],
+    stored.frames["joints_3d"] - stored.frames["joints_3d"][:, pelvis : pelvis + 1],
+    atol=1e-4,
+  )
+
+
+def test_two_skeletons_in_one_evaluation_are_refused(poses):
+  evaluation = Evaluation("test", ("mesh14_p1", "mpi3dhp_mesh_p1"))
+  with pytest.raises(ValueError, match="skeletons lsp14 and mpi3dhp17 in one evalu"):
+    scorer(lambda split: poses)({}, evaluation)
+
+
+def test_tails_are_reversed_within_each_run():
+  run = np.asarray([0, 0, 0, 0, 1, 1, 2])
+  at = mesh_scoring.with_reversed_tails(run, 2)
+  np.testing.assert_array_equal(at, [0, 1, 3, 2, 5, 4, 6])
+
+
 def test_flip_averaging_is_refused(poses):
   with pytest.raises(ValueError, match="got flip=True, expected False: bodies"):
     scorer(lambda split: poses)({}, Evaluation("test", NAMES, flip=True))
 
 
 def test_the_data_decides_who_scores(poses):
-  assert mesh_scoring.scorer_for(poses) is mesh_scoring.MeshScorer
-  assert mesh_scoring.scorer_for(small_data.pose_data()) is scoring.Scorer
+  assert mesh_scoring.scorer_for(poses) == (mesh_scoring.MeshScorer, NAMES)
+  joints = small_data.pose_data()
+  assert mesh_scoring.scorer_for(joints) == (scoring.Scorer, scoring.DEFAULT_PROTOCOLS)
