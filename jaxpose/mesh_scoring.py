@@ -139,9 +139,10 @@ def known_bodies(data: PoseData, frames: np.ndarray) -> Bodies | None:
 def with_reversed_tails(run: np.ndarray, tail: int) -> np.ndarray:
   """(n,) places 0 to n - 1 with the last `tail` of each run in reverse order."""
   at = np.arange(len(run))
-  for last in np.flatnonzero(np.diff(run, append=-1)):
-    tail_ = at[last + 1 - tail : last + 1]
-    tail_[:] = tail_[::-1].copy()
+  starts = np.flatnonzero(np.diff(run, prepend=-1))
+  for first, stop in zip(starts, [*starts[1:], len(run)], strict=True):
+    tail_ = slice(max(first, stop - tail), stop)
+    at[tail_] = at[tail_][::-1]
   return at
 
 
