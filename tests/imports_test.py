@@ -19,7 +19,8 @@ ONLY = {
   "datasets/*/*.py": (
     *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.body_fit"),
     *("jaxpose.sequences", "jaxpose.body_sequences", "jaxpose.vibe_db", "numpy"),
-    "tensorflow_datasets",
+    *("jaxpose.multiview_records", "jaxpose.render", "jaxpose.skeleton_maps"),
+    *("jaxpose.boxes", "jaxpose.frames", "PIL", "tensorflow_datasets"),
   ),
   "datasets/build.py": ("tensorflow_datasets",),
   "jaxpose/models/*.py": (
@@ -51,6 +52,10 @@ ONLY = {
   "jaxpose/vibe_db.py": (
     *("jaxpose.joblib_file", "jaxpose.vibe_record", "h5py", "numpy"),
   ),
+  "jaxpose/render.py": (*BASE, *ARRAYS),
+  "jaxpose/multiview_records.py": (*BASE, "PIL", "tensorflow_datasets", *ARRAYS),
+  "jaxpose/multiview_crops.py": (*BASE, "PIL", *ARRAYS),
+  "jaxpose/multiview_augment.py": (*BASE, "jaxpose.multiview_crops", *ARRAYS),
   "jaxpose/config.py": ("ml_collections",),
 }
 # Files -> what they may not import.
@@ -59,6 +64,7 @@ NEVER = {
   "jaxpose/data.py": ("flax", "jaxpose.models", "jaxpose.config"),
   "jaxpose/batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
   "jaxpose/mesh_batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
+  "jaxpose/multiview_*.py": ("flax", "jaxpose.models", "jaxpose.config"),
 }
 
 

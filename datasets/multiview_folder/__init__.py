@@ -1,0 +1,1 @@
+"""Synchronised recordings of the user's own cameras."""
