@@ -150,13 +150,20 @@ def test_an_elbow_moves_only_what_hangs_on_it():
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
-def test_batches_in_slices_are_the_bodies_one_by_one(xp, monkeypatch):
+@pytest.mark.parametrize(
+  "batch",
+  [
+    (2, 4),  # even: four slices of two
+    (7,),  # two slices of three and a rest of one
+  ],
+)
+def test_batches_in_slices_are_the_bodies_one_by_one(xp, batch, monkeypatch):
   monkeypatch.setattr(bodies, "_SLICE", 3 * 40)
   body = random_body()
-  rotations, betas = random_pose(2, 4)  # 8 bodies: two slices of 3 and a rest of 2
+  rotations, betas = random_pose(*batch)
   got = bodies.pose(body, xp.asarray(rotations), xp.asarray(betas))
-  assert got.vertices.shape == (2, 4, 40, 3)
-  for i in np.ndindex(2, 4):
+  assert got.vertices.shape == (*batch, 40, 3)
+  for i in np.ndindex(*batch):
     one = bodies.pose(body, rotations[i], betas[i])
     np.testing.assert_allclose(got.vertices[i], one.vertices, atol=1e-5)
     np.testing.assert_allclose(got.joints[i], one.joints, atol=1e-5)
@@ -171,7 +178,7 @@ def test_slices_leave_gradients_and_vmap_as_they_are(monkeypatch):
 
   mapped = jax.vmap(lambda r, b: bodies.pose(body, r, b).vertices)
   whole = jax.grad(loss, (0, 1))(rotations, betas), mapped(rotations, betas)
-  monkeypatch.setattr(bodies, "_SLICE", 2 * 40)
+  monkeypatch.setattr(bodies, "_SLICE", 4 * 40)
   sliced = jax.grad(loss, (0, 1))(rotations, betas), mapped(rotations, betas)
   jax.tree.map(
     functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), whole, sliced

@@ -5,8 +5,12 @@ import collections
 import numpy as np
 import pytest
 from cmu_mocap import bvh
+from cmu_mocap import clips
 from cmu_mocap import retarget
 
+from jaxpose import body as bodies
+from jaxpose import body_files
+from jaxpose import body_fit
 from jaxpose import skeletons
 from tests import builder_testing
 
@@ -67,3 +71,38 @@ def test_the_prepared_set_builds_with_the_bodies_in_view(shared, tmp_path):
     assert in_view.mean() > 0.98, f"{name}: {in_view.mean():.4f}"
   assert subjects["test"] == {"02", "35"}
   assert subjects["validation"] == {"03", "08", "131"}
+
+
+@pytest.mark.parametrize(
+  ("file", "split", "name"),
+  [
+    ("131_01.bvh", "val", "131_01"),  # arms hang at rest
+    ("60_10_daz.bvh", "train", "60_10_a"),  # another dialect
+  ],
+)
+def test_a_real_file_moves_the_body_as_the_prepared_rotations_do(
+  shared, tmp_path, file, split, name
+):
+  path = tmp_path / "99_01.bvh"
+  path.write_bytes((shared / "data/cmu_mocap/raw" / file).read_bytes())
+  own = next(retarget.read_take(path, with_rotations=True))
+  prepared = clips.read_prepared(shared / f"data/cmu_mocap/cmu_{split}.npz")
+  prepared = next(clip for clip in prepared if clip.name == name)
+  body, joints = body_files.load("free_small"), []
+  for clip in (own, prepared):
+    fit = body_fit.fit_subject(body, clip.joints, clip.rotations)
+    motion = body_fit.retarget(body, fit, clip.joints, clip.rotations)
+    betas = np.broadcast_to(fit.betas, (len(clip.joints), 10))
+    posed = bodies.pose(bodies.for_joints(body), motion.rotations, betas)
+    joints.append(posed.joints + motion.translation[:, None])
+  # Limbs; feet, head and trunk have rest poses of their own in the prepared files.
+  smpl = skeletons.get("smpl24")
+  for joint in (
+    "left_knee",
+    "right_ankle",
+    "left_shoulder",
+    "left_elbow",
+    "right_wrist",
+  ):
+    distance = np.linalg.norm(joints[0] - joints[1], axis=-1)[:, smpl.index(joint)]
+    assert distance.mean() < 0.01, joint  # metres

@@ -70,9 +70,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager):
     raw = self._raw if self._raw else _download(dl_manager)
-    return {
-      split: self._generate_examples(found) for split, found in find_clips(raw).items()
-    }
+    clips_of = find_clips(raw, with_rotations=self.builder_config.name == "mesh")
+    return {split: self._generate_examples(found) for split, found in clips_of.items()}
 
   def _generate_examples(self, found: Iterable[clips.Clip]):
     film = _film_body if self.builder_config.name == "mesh" else _film_joints
@@ -139,7 +138,9 @@ def _unpack(archive: pathlib.Path) -> pathlib.Path:
   return folder
 
 
-def find_clips(raw: pathlib.Path) -> dict[str, Iterator[clips.Clip]]:
+def find_clips(
+  raw: pathlib.Path, *, with_rotations: bool = False
+) -> dict[str, Iterator[clips.Clip]]:
   """Clips of each split: from the prepared npz files if they are there, else BVH."""
   names = [name for name in PREPARED.values() if (raw / name).is_file()]
   if names and len(names) < len(PREPARED):
@@ -169,14 +170,18 @@ def find_clips(raw: pathlib.Path) -> dict[str, Iterator[clips.Clip]]:
     held_out = [split for split, subjects in HELD_OUT.items() if subject in subjects]
     splits.setdefault(held_out[0] if held_out else "train", []).append(path)
   actions = _read_index(raw)
-  return {s: _read_takes(splits[s], actions) for s in PREPARED if s in splits}
+  return {
+    s: _read_takes(splits[s], actions, with_rotations) for s in PREPARED if s in splits
+  }
 
 
-def _read_takes(paths: list[pathlib.Path], actions: dict) -> Iterator[clips.Clip]:
+def _read_takes(
+  paths: list[pathlib.Path], actions: dict, with_rotations: bool
+) -> Iterator[clips.Clip]:
   empty = True
   for path in paths:
     action = actions.get(retarget.take_name(path), "unknown")
-    for clip in retarget.read_take(path, action):
+    for clip in retarget.read_take(path, action, with_rotations=with_rotations):
       empty = False
       yield clip
   if empty:

@@ -12,6 +12,9 @@ import pytest
 from cmu_mocap import bvh
 from cmu_mocap import dummy
 from cmu_mocap import retarget
+from jaxpose import body as bodies
+from jaxpose import body_files
+from jaxpose import geometry
 from jaxpose import skeletons
 from tests import builder_testing
 
@@ -122,11 +125,62 @@ def test_a_folder_of_one_subject_builds_one_split(tmp_path):
   assert {name: len(records) for name, records in splits.items()} == {"validation": 4}
 
 
-def refused(raw, tmp_path, message, error=ValueError):
+def refused(raw, tmp_path, message, error=ValueError, config="default"):
   with pytest.raises(error, match=message) as caught:
-    builder_testing.build_and_read("cmu_mocap", tmp_path / "out", raw)
+    builder_testing.build_and_read("cmu_mocap", tmp_path / "out", raw, config=config)
   assert "\n" not in str(caught.value)
-  assert not list((tmp_path / "out").glob("cmu_mocap/1.0.0/*.json"))
+  assert not list((tmp_path / "out").glob(f"cmu_mocap/{config}/1.0.0/*.json"))
+
+
+def test_captured_people_become_bodies_of_their_shape(tmp_path):
+  rng = np.random.default_rng(0)
+  theta = np.repeat(rng.normal(0, 0.3, (1, 22, 3)), 50, 0).astype(np.float16)
+  theta[:, 0] = [np.pi / 2, 0, 0]  # upright
+  body = body_files.load("free_small")
+  rotations = geometry.axis_angle_to_matrix(np.float32(theta))
+  hands = np.broadcast_to(np.eye(3, dtype=np.float32), (50, 2, 3, 3))
+  betas = np.full((50, 10), 0.5, np.float32)
+  posed = bodies.pose(body, np.concatenate([rotations, hands], 1), betas)
+  names = [f"{s}_{p}" for s in ("right", "left") for p in ("hip", "knee", "ankle")]
+  names = ["pelvis", *names, "spine2", "neck", "head", "head"]
+  names += [
+    f"{s}_{p}" for s in ("left", "right") for p in ("shoulder", "elbow", "wrist")
+  ]
+  smpl = skeletons.get("smpl24")
+  joints = posed.joints[:, [smpl.index(name) for name in names]] + [0, 0, 1]
+  joints[:, 0] = (joints[:, 1] + joints[:, 4]) / 2
+  write_prepared(tmp_path, joints3d=joints.astype(np.float32), theta=theta)
+  splits = builder_testing.build_and_read(
+    "cmu_mocap", tmp_path / "out", tmp_path, config="mesh"
+  )
+  builder_testing.check_splits(splits, skeletons.get("spin49"))
+  for record in splits["test"]:
+    # Where it can be seen, the body is the one that was captured.
+    world = builder_testing.world_joints(record)
+    for name in ("left_knee", "right_ankle", "left_elbow", "right_wrist"):
+      found = world[:, skeletons.get("spin49").index(name)]
+      expected = joints[: len(world), names.index(name)]
+      assert np.linalg.norm(found - expected, axis=-1).max() < 0.03, name
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({}, "clip 01_00: got joints without rotations, expected the array 'theta' too"),
+    (
+      dict(theta=np.zeros((50, 21, 3))),
+      r"got theta of shape \(50, 21, 3\), expected \(50, 22, 3\)",
+    ),
+  ],
+)
+def test_bodies_need_the_rotations(tmp_path, changes, message):
+  write_prepared(tmp_path, **changes)
+  refused(tmp_path, tmp_path, message, config="mesh")
+
+
+def test_bodies_need_all_joints_of_a_dialect(tmp_path):
+  message = "skeleton without LeftShoulder, .* only the config 'mesh' needs them"
+  refused(DUMMY, tmp_path, message, config="mesh")
 
 
 def test_a_folder_without_motion_is_refused(tmp_path):
