@@ -3,10 +3,11 @@ r"""GLoT for 3DPW, trained with its training set (table 1 of the paper).
 Data, hyper-parameters and schedule of the authors' table1_3dpw, with features of
 occluded pictures and no body parameters of Human3.6M.
 Not trained here: build the data sets from the files that their owners license (see the
-READMEs under datasets/), and name SMPL's file and SPIN's checkpoint.
+READMEs under datasets/), put the neutral SMPL into the folder JAXPOSE_SMPL_DIR
+(docs/body.md), and name SPIN's checkpoint.
 
 Run: python -m jaxpose.train --config=configs/glot_3dpw.py \
-  --config.data.manual_dir=DB --config.model.body=SMPL_NEUTRAL.pkl \
+  --config.data.manual_dir=DB \
   --config.init_spin=spin_model_checkpoint.pth.tar
 
 Published, mm: 3DPW 50.6 PA-MPJPE, 80.7 MPJPE, 96.3 MPVPE, 6.6 acceleration. Ours: -.
@@ -29,7 +30,7 @@ TERMS = dict(
 def get_config(variant: str = "full"):
   config = base_config()
   config.seed = 1
-  config.model = dict(name="glot", variant="glot", body="free")
+  config.model = dict(name="glot", variant="glot", body="smpl")
   config.inputs = ("features",)
   config.data.name = "threedpw"
   config.data.builder_config = "glot"

@@ -3,10 +3,11 @@ r"""GLoT for 3DPW, trained without its training set (table 2 of the paper).
 Data, hyper-parameters and schedule of the authors' table2_3dpw, with features of
 occluded pictures.
 Not trained here: build the data sets from the files that their owners license (see the
-READMEs under datasets/), and name SMPL's file and SPIN's checkpoint.
+READMEs under datasets/), put the neutral SMPL into the folder JAXPOSE_SMPL_DIR
+(docs/body.md), and name SPIN's checkpoint.
 
 Run: python -m jaxpose.train --config=configs/glot_3dpw_without_3dpw.py \
-  --config.data.manual_dir=DB --config.model.body=SMPL_NEUTRAL.pkl \
+  --config.data.manual_dir=DB \
   --config.init_spin=spin_model_checkpoint.pth.tar
 
 Published, mm: 3DPW 53.5 PA-MPJPE, 89.9 MPJPE, 107.8 MPVPE, 6.7 acceleration. Ours: -.
@@ -29,7 +30,7 @@ TERMS = dict(
 def get_config(variant: str = "full"):
   config = base_config()
   config.seed = 1
-  config.model = dict(name="glot", variant="glot", body="free")
+  config.model = dict(name="glot", variant="glot", body="smpl")
   config.inputs = ("features",)
   config.data.name = "threedpw"
   config.data.builder_config = "glot"

@@ -2,10 +2,11 @@ r"""GLoT for Human3.6M and MPI-INF-3DHP (table 1 of the paper).
 
 Data, hyper-parameters and schedule of the authors' table1_h36m_mpii3d.
 Not trained here: build the data sets from the files that their owners license (see the
-READMEs under datasets/), and name SMPL's file and SPIN's checkpoint.
+READMEs under datasets/), put the neutral SMPL into the folder JAXPOSE_SMPL_DIR
+(docs/body.md), and name SPIN's checkpoint.
 
 Run: python -m jaxpose.train --config=configs/glot_h36m_3dhp.py \
-  --config.data.manual_dir=DB --config.model.body=SMPL_NEUTRAL.pkl \
+  --config.data.manual_dir=DB \
   --config.init_spin=spin_model_checkpoint.pth.tar
 
 Published, mm: Human3.6M 46.3 PA-MPJPE, 67.0 MPJPE, 3.6 acceleration; MPI-INF-3DHP 61.5,
@@ -29,7 +30,7 @@ TERMS = dict(
 def get_config(variant: str = "full"):
   config = base_config()
   config.seed = 1
-  config.model = dict(name="glot", variant="glot", body="free")
+  config.model = dict(name="glot", variant="glot", body="smpl")
   config.inputs = ("features",)
   config.data.name = "threedpw"
   config.data.builder_config = "glot"

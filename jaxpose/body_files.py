@@ -44,6 +44,13 @@ _SMPLX = dict(
   faces_tensor=(None, 3),
   J_regressor_extra=(9, "m"),
 )
+NEUTRAL = (
+  *("SMPL_NEUTRAL.npz", "SMPL_NEUTRAL.pkl"),
+  *(
+    "basicModel_neutral_lbs_10_207_0_v1.0.0.pkl",
+    "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl",
+  ),
+)
 _TREES = ("kintree_table", "parents")
 _SELECTED = "vertex_joint_selector.extra_joints_idxs"
 _WHERE = (
@@ -56,11 +63,12 @@ def load(name_or_path: str | os.PathLike) -> Body:
   """A body by name, or from a file in one of SMPL's formats.
 
   Args:
-    name_or_path: "free" or "free_small", which come with jaxpose; or the path of a
-      SMPL file, .pkl as distributed or .npz with the same keys, or of the body.npz that
-      `jaxpose.convert --extract_body` writes. J_regressor_extra.npy (needed by SMPL's
-      own files) and J_regressor_h36m.npy (for 14 joints) lie beside it or in the folder
-      that the environment variable JAXPOSE_SMPL_DIR names.
+    name_or_path: "free" or "free_small", which come with jaxpose; "smpl", the neutral
+      SMPL in the folder that the environment variable JAXPOSE_SMPL_DIR names; or the
+      path of a SMPL file, .pkl as distributed or .npz with the same keys, or of the
+      body.npz that `jaxpose.convert --extract_body` writes. J_regressor_extra.npy
+      (needed by SMPL's own files) and J_regressor_h36m.npy (for 14 joints) lie beside
+      it or in that folder.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -73,16 +81,29 @@ def load(name_or_path: str | os.PathLike) -> Body:
 def _load(name: str, folder: str) -> Body:
   if name in body_asset.FREE:
     return body_asset.load(name)
-  path = pathlib.Path(name).expanduser()
+  path = _neutral(folder) if name == "smpl" else pathlib.Path(name).expanduser()
   if not path.is_file():
     raise FileNotFoundError(
-      f"got the body {name!r}, expected {', '.join(map(repr, body_asset.FREE))} or the "
-      f"path of a file that exists; {_WHERE}."
+      f"got the body {name!r}, expected {', '.join(map(repr, body_asset.FREE))}, "
+      f"'smpl' or the path of a file that exists; {_WHERE}."
     )
   try:
     return _from_arrays(_read(path), [path.parent, folder])
   except ValueError as error:
     raise ValueError(f"{path}: {error}") from error
+
+
+def _neutral(folder: str) -> pathlib.Path:
+  """The neutral SMPL in a folder, under one of the names it is distributed with."""
+  tried = [pathlib.Path(folder).expanduser() / name for name in NEUTRAL]
+  for path in tried:
+    if folder and path.is_file():
+      return path
+  where = f"the folder {folder}" if folder else "no folder"
+  raise FileNotFoundError(
+    f"got the body 'smpl' with {where} in JAXPOSE_SMPL_DIR, expected a folder with one "
+    f"of {', '.join(NEUTRAL)}; {_WHERE}."
+  )
 
 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray]:

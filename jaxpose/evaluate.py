@@ -25,6 +25,7 @@ from jaxpose import runtime
 from jaxpose.mesh_scoring import scorer_for
 from jaxpose.scoring import Evaluation
 from jaxpose.scoring import Scored
+from jaxpose.scoring import Scorer
 from jaxpose.scoring import comparison_table
 
 
@@ -48,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     "our own data, for joints or for bodies",
   )
   parser.add_argument("--flip", action="store_true", help="average with the mirror")
+  parser.add_argument("--body", help="whose joints and vertices count; default: own")
+  parser.add_argument(
+    "--reversed_tail", type=int, default=0, help="7 for GLoT's published numbers"
+  )
   parser.add_argument("--batch_size", type=int, default=256, help="windows at a time")
   parser.add_argument("--out", help="folder for scores.json, scores.md and a picture")
   args = parser.parse_args(argv)
@@ -74,10 +79,18 @@ def _run(args: argparse.Namespace) -> None:
   )
   load = functools.cache(functools.partial(pose_data.load, folder))
   scorer_cls, names = scorer_for(load(args.split))
+  if scorer_cls is Scorer and (args.body or args.reversed_tail):
+    raise ValueError(
+      f"got --body or --reversed_tail with {name}, expected neither: its records are "
+      "joints, not bodies."
+    )
   if args.protocol:
     names = tuple(args.protocol.split(","))
-  evaluation = Evaluation(args.split, names, flip=args.flip)
+  evaluation = Evaluation(
+    args.split, names, flip=args.flip, reversed_tail=args.reversed_tail
+  )
   mesh = Mesh(np.asarray(jax.devices()), ("data",))
+  options = {} if args.body is None else dict(body=args.body)
   scorer = scorer_cls(
     loaded.module,
     load,
@@ -85,6 +98,7 @@ def _run(args: argparse.Namespace) -> None:
     inputs=loaded.inputs,
     mesh=mesh,
     batch_size=args.batch_size,
+    **options,
   )
   label = loaded.model.get("variant", loaded.model["name"])
   scored = scorer(loaded.variables, evaluation, label=label, baselines="train")

@@ -82,7 +82,8 @@ class MeshScorer:
       variables: of the module.
       evaluation: what to score.
       label: the model's row.
-      baselines: split whose mean pose is scored too; None leaves it out.
+      baselines: split whose mean pose is scored too, if its bodies are known; None
+        leaves it out.
 
     Raises:
       ValueError: flip averaging is asked for, which bodies do not have, or protocols
@@ -106,8 +107,9 @@ class MeshScorer:
       at = with_reversed_tails(data.run_of_frame[frames], evaluation.reversed_tail)
       out = jax.tree.map(lambda x: x[at], out)
     rows: dict[str, Bodies] = {}
-    if baselines is not None:
-      rows["mean pose"] = mean_body(self._load(baselines), len(frames))
+    train = None if baselines is None else self._load(baselines)
+    if train is not None and known_bodies(train, np.arange(1)) is not None:
+      rows["mean pose"] = mean_body(train, len(frames))
     rows["global branch alone"] = out["global_rotations"], out["global_betas"]
     rows[label] = out["rotations"], out["betas"]
     truth = known_bodies(data, frames)

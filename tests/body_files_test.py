@@ -144,6 +144,17 @@ def test_regressors_are_found_in_the_named_folder(folder, arrays, monkeypatch):
   assert body_files.load(path).h36m_regressor.shape == (17, M)
 
 
+def test_smpl_is_the_neutral_body_of_the_named_folder(folder, arrays, monkeypatch):
+  monkeypatch.delenv("JAXPOSE_SMPL_DIR", raising=False)
+  with pytest.raises(FileNotFoundError, match="'smpl' with no folder in JAXPOSE_SMPL"):
+    body_files.load("smpl")
+  monkeypatch.setenv("JAXPOSE_SMPL_DIR", str(folder))
+  with pytest.raises(FileNotFoundError, match="expected a folder with one of SM"):
+    body_files.load("smpl")
+  write_npz(folder / "SMPL_NEUTRAL.npz", arrays)
+  assert_is_body_of(arrays, body_files.load("smpl"))
+
+
 def test_without_human36m_regressor_there_is_none(folder, arrays):
   (folder / "J_regressor_h36m.npy").unlink()
   assert body_files.load(write_npz(folder / "a.npz", arrays)).h36m_regressor is None
@@ -317,7 +328,8 @@ def test_regressors_of_other_bodies_are_refused(folder, arrays):
 
 def test_a_missing_file_says_where_to_get_one(folder):
   with pytest.raises(
-    FileNotFoundError, match=r"'free_small' or the path of a file .*registration"
+    FileNotFoundError,
+    match=r"'free_small', 'smpl' or the path of a file .*registration",
   ):
     body_files.load(folder / "SMPL_NEUTRAL.pkl")
   (folder / "smpl.obj").touch()

@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
@@ -17,6 +19,7 @@ from jaxpose import features
 from jaxpose import frames as frames_module
 from jaxpose import models
 from jaxpose import spin
+from jaxpose import training
 from tests import builder_testing
 from tests import frames_test
 from tests import resnet_reference
@@ -354,6 +357,52 @@ def test_regressor_of_the_checkpoint_is_read(checkpoint):
   folder, weights = checkpoint
   regressor = spin.read_regressor(folder / "model_checkpoint.pt")
   np.testing.assert_array_equal(regressor["decpose.bias"], weights["decpose.bias"])
+
+
+def test_glots_regressor_starts_from_the_checkpoint(checkpoint):
+  folder, weights = checkpoint
+  sizes = weights["fc1.weight"].shape
+  fields = dict(regressor_hidden=sizes[0], feat_dim=sizes[1] - 157, width=16, depth=1)
+  module = models.build("glot", **fields)
+  x = jnp.zeros((1, *module.input_shape))
+  variables = jax.jit(module.init)(jax.random.key(0), x)
+  started = spin.start_regressor(variables, folder)
+  shapes = jax.tree.map(np.shape, started)
+  assert shapes == jax.tree.map(np.shape, dict(variables))
+  regressor = started["params"]["global_regressor"]
+  np.testing.assert_array_equal(regressor["hidden"]["kernel"].T, weights["fc1.weight"])
+  np.testing.assert_array_equal(regressor["betas"]["bias"], weights["decshape.bias"])
+  camera = weights["init_cam"].reshape(-1)
+  np.testing.assert_array_equal(started["constants"]["camera"], camera)
+  np.testing.assert_array_equal(
+    started["params"]["hscr"]["camera"]["kernel"],
+    variables["params"]["hscr"]["camera"]["kernel"],
+  )
+  state = training.TrainState(
+    jnp.zeros((), jnp.int32),
+    variables["params"],
+    dict(constants=variables["constants"]),
+    (),
+  )
+  tx = optax.sgd(0.1)
+  begun = training.start_from_spin(state, tx, str(folder))
+  np.testing.assert_array_equal(
+    begun.params["global_regressor"]["hidden"]["kernel"], regressor["hidden"]["kernel"]
+  )
+  np.testing.assert_array_equal(begun.model_state["constants"]["camera"], camera)
+  with pytest.raises(ValueError, match="a model without a regressor like SPIN's"):
+    training.start_from_spin(state._replace(params={}), tx, str(folder))
+
+
+def test_a_regressor_of_another_size_is_refused(checkpoint):
+  folder, _ = checkpoint
+  module = models.build("glot", feat_dim=12, regressor_hidden=8, width=16, depth=1)
+  x = jnp.zeros((1, *module.input_shape))
+  variables = jax.eval_shape(module.init, jax.random.key(0), x)
+  with pytest.raises(
+    ValueError, match=r"in SPIN's regressor, expected \(.* set feat_d"
+  ):
+    spin.start_regressor(variables, folder)
 
 
 def test_absent_weights_are_told_with_where_to_get_them(tmp_path):
