@@ -1,31 +1,53 @@
-"""2D keypoints of a clip to 3D poses of every frame.
+"""2D keypoints of a clip to 3D poses of every frame, or to a moving body.
 
 from jaxpose import predict
 poses = predict.lift(keypoints_2d, image_size=(1920, 1080), weights="weights.npz")
 np.asarray(poses)  # (frames, joints, 3), metres
 print(poses.report)
+
+body = predict.mesh(keypoints_2d, image_size=(1920, 1080), weights="glot.npz")
+body.poses, body.betas, body.translation  # SMPL's parameters
+body.vertices(), body.joints_3d  # metres, camera frame
 """
 
 import dataclasses
 import functools
 import os
-import pathlib
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Bool
 from jaxtyping import Float
-from jaxtyping import Int
 from tqdm import tqdm
 
 from jaxpose import cameras
+from jaxpose import crops
 from jaxpose import data as pose_data
-from jaxpose import pretrained
+from jaxpose import mesh_inputs
+from jaxpose import predict_inputs
+from jaxpose import predict_mesh
 from jaxpose import scoring
 from jaxpose import skeleton_maps
 from jaxpose import skeletons
+from jaxpose.gaps import fill_gaps
+from jaxpose.gaps import gap_lengths
+from jaxpose.gaps import gap_report
+from jaxpose.gaps import stretches
+from jaxpose.mesh_stream import MeshStream
+from jaxpose.meshes import Mesh
+from jaxpose.models.glot import Glot
 from jaxpose.skeletons import Skeleton
+
+__all__ = [
+  "Lifted",
+  "Mesh",
+  "MeshStream",
+  "fill_gaps",
+  "gap_lengths",
+  "lift",
+  "mesh",
+]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,21 +127,28 @@ def lift(
     FileNotFoundError: no such weights.
   """
   source = skeletons.get(skeleton)
-  width, height = _image_size(image_size)
-  points = _points(keypoints_2d, source)
+  width, height = predict_inputs.image_size(image_size)
+  points = predict_inputs.points_2d(keypoints_2d, source)
   for name, value, least in (("batch_size", batch_size, 1), ("max_gap", max_gap, 0)):
     if value < least:
       raise ValueError(f"got {name}={value}, expected at least {least}.")
-  model = _loaded(weights)
+  model = predict_inputs.loaded(weights)
+  if isinstance(model.module, Glot):
+    raise ValueError(
+      "got weights of the model 'glot', expected those of a model of joints such as "
+      "'gla_gcn'; for 'glot' there is jaxpose.predict.mesh."
+    )
   made_of = skeleton_maps.joint_map(skeleton, model.skeleton.name) != 0
   needed = made_of.any(0)
 
   missing = ~np.isfinite(points).all(-1) | (points == 0).all(-1)
   if confidence is not None:
-    missing |= ~(_confidence(confidence, points.shape[:2]) >= min_confidence)
+    missing |= ~(
+      predict_inputs.confidences(confidence, points.shape[:2]) >= min_confidence
+    )
   points[:, ~needed], missing[:, ~needed] = 0, False
-  _refuse_unseen(missing, needed, source)
-  outside = _share_outside(points[~missing & needed], width, height)
+  predict_inputs.refuse_unseen(missing, needed, source)
+  outside = predict_inputs.share_outside(points[~missing & needed], width, height)
   points, gaps = fill_gaps(points, missing), gap_lengths(missing)
 
   points = cameras.normalize_screen(points, width, height).astype(np.float32)
@@ -128,41 +157,104 @@ def lift(
   joints[:, model.skeleton.root] = 0
   filled = (missing[:, None] & made_of).any(-1)
   valid = (gaps <= max_gap).all(-1)
-  report = _report(gaps[:, needed], max_gap, np.asarray(source.joints)[needed])
+  names = [source.joints[j] for j in np.flatnonzero(needed)]
+  report = gap_report(gaps[:, needed], names, max_gap)
   head = f"{len(joints)} frames, {skeleton} keypoints to {model.skeleton.name} joints."
   if outside > 0.05:
     report += f"\n{outside:.0%} of the keypoints lie outside the image."
   return Lifted(joints, model.skeleton, filled, valid, f"{head}\n{report}")
 
 
-def fill_gaps(
-  points: Float[np.ndarray, "t j c"], missing: Bool[np.ndarray, "t j"]
-) -> Float[np.ndarray, "t j c"]:
-  """Missing points interpolated linearly over time, held at the ends.
+def mesh(
+  keypoints_2d: Any = None,
+  *,
+  weights: Any,
+  image_size: Any = None,
+  confidence: Any = None,
+  skeleton: str = "coco17",
+  features: Any = None,
+  boxes: Any = None,
+  box_scale: Any = crops.SCALE,
+  focal: Any = None,
+  body: str | os.PathLike | None = None,
+  shape: str = "mean",
+  frame_rate: Any = 50.0,
+  batch_size: int = 64,
+  min_confidence: float = 0.3,
+  progress: str | None = None,
+) -> Mesh:
+  """SMPL parameters for every frame of one person's keypoints or image features.
 
-  A joint that is never seen stays as it is.
+  The weights decide which of the two they read. Keypoints are missing where `lift` says
+  so, or where the skeleton lacks a joint of the network's; the network is told. In
+  each window of frames, those missing are put on the straight line between the frames
+  where the joint was last and next seen, held before the first and after the last.
+  Features that are NaN are treated alike. Frames before the clip and after it repeat
+  its ends. Where a window shows nothing at all the last pose is held.
+
+  Args:
+    keypoints_2d: (frames, joints, 2) pixels, x right, y down.
+    weights: of GLoT: a released name or a path, or what `pretrained.load` returned.
+    image_size: (width, height) in pixels; for features it is needed with boxes alone.
+    confidence: (frames, joints) of the keypoints, or None. It weights the translation
+      and the shape; the network is told only which keypoints are missing.
+    skeleton: of the keypoints.
+    features: (frames, channels) of `python -m jaxpose.features`; rows of NaN are frames
+      in which nobody was seen.
+    boxes: (frames, 4) of the features, (cx, cy, w, h) in pixels, for the translation.
+    box_scale: side of the features' crops over the longer side of the box.
+    focal: length of the camera in pixels, to tell size from distance. None: 1.15 x the
+      image's width, the mean of the cameras that the keypoint networks are trained on.
+    body: name or path, see `body_files.load`. None: the one that the weights name.
+    shape: "mean": one body for the clip, the mean of the frames' betas weighted by the
+      confidence of their keypoints; "frame": as the network has it for each.
+    frame_rate: frames per second, for files; the network takes frames as they come.
+    batch_size: windows at a time, as in `lift`.
+    min_confidence: a keypoint with less is missing.
+    progress: label of a progress bar; None shows none.
+
+  Raises:
+    ValueError: the input is not what it should be, or nobody is seen.
+    FileNotFoundError: no such weights, or no such body.
   """
-  points, frame = points.copy(), np.arange(len(points))
-  for j in np.flatnonzero(missing.any(0) & ~missing.all(0)):
-    gone, seen = missing[:, j], ~missing[:, j]
-    for c in range(points.shape[-1]):
-      points[gone, j, c] = np.interp(frame[gone], frame[seen], points[seen, j, c])
-  return points
-
-
-def gap_lengths(missing: Bool[np.ndarray, "t j"]) -> Int[np.ndarray, "t j"]:
-  """Frames of the gap that each missing keypoint lies in; 0 where it is seen."""
-  lengths = np.zeros(missing.shape, int)
-  for j in np.flatnonzero(missing.any(0)):
-    for start, stop in _spans(missing[:, j]):
-      lengths[start:stop, j] = stop - start
-  return lengths
-
-
-def _spans(chosen: Bool[np.ndarray, " t"]) -> np.ndarray:
-  """(n, 2) start and stop of each stretch of True."""
-  edges = np.diff(np.r_[False, chosen, False].astype(np.int8))
-  return np.flatnonzero(edges).reshape(-1, 2)
+  if batch_size < 1:
+    raise ValueError(f"got batch_size={batch_size}, expected at least 1.")
+  if shape not in ("mean", "frame"):
+    raise ValueError(f"got shape={shape!r}, expected 'mean' or 'frame'.")
+  known = predict_mesh.setup(
+    weights,
+    image_size=image_size,
+    focal=focal,
+    body=body,
+    frame_rate=frame_rate,
+    box_scale=box_scale,
+    boxes=boxes is not None,
+  )
+  frames, report = mesh_inputs.clip_frames(
+    known.model.module,
+    keypoints_2d,
+    features,
+    confidence=confidence,
+    skeleton=skeleton,
+    size=known.size,
+    boxes=boxes,
+    min_confidence=min_confidence,
+  )
+  if known.focal is None:
+    report += "\nNo boxes were given, so that the translation is 0."
+  elif focal is None:
+    report += f"\nThe focal length was assumed to be {known.focal:.0f} pixels."
+  found = predict_mesh.estimate_clip(known, frames, batch_size, progress)
+  if not found.valid.all():
+    report += (
+      f"\n{(~found.valid).sum()} frames lie far from those in which somebody was seen "
+      f"and are not valid: {stretches(~found.valid)}."
+    )
+  found = predict_mesh.hold(found)
+  betas = found.betas
+  if shape == "mean":
+    betas = np.tile(predict_mesh.mean_betas(found), (len(betas), 1))
+  return predict_mesh.put_together(known, found, betas, report)
 
 
 def _predict(model, points, flip: bool, batch_size: int, progress) -> np.ndarray:
@@ -194,143 +286,3 @@ def _predictor(module, skeleton: Skeleton, inputs: tuple[str, ...], flip: bool):
       "lift cannot make the others."
     )
   return scoring.make_predict(module, skeleton, inputs=inputs, flip=flip)
-
-
-def _loaded(weights) -> pretrained.Pretrained:
-  if isinstance(weights, pretrained.Pretrained):
-    return weights
-  if not isinstance(weights, (str, os.PathLike)):
-    raise ValueError(
-      f"got weights of type {type(weights).__name__}, expected a released name, a "
-      "path, or what jaxpose.pretrained.load returns."
-    )
-  path = pathlib.Path(weights).expanduser().resolve()
-  if path.is_dir() and not (path / pretrained.FILE).exists():
-    return pretrained.load(weights)  # a run, which may save a better step at any time
-  file = path / pretrained.FILE if path.is_dir() else path
-  stamp = file.stat().st_mtime_ns if file.exists() else None
-  return _load_once(os.fspath(weights), path, stamp)
-
-
-@functools.lru_cache(maxsize=4)
-def _load_once(name: str, path: pathlib.Path, stamp: int | None):
-  return pretrained.load(name)
-
-
-def _image_size(image_size) -> tuple[float, float]:
-  size = _numbers(image_size, "image_size")
-  if size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
-    raise ValueError(
-      f"got image_size={image_size!r}, expected (width, height) in pixels, both "
-      "positive; of an image array, image_size=(image.shape[1], image.shape[0])."
-    )
-  return float(size[0]), float(size[1])
-
-
-def _points(keypoints_2d, skeleton: Skeleton) -> np.ndarray:
-  points = _numbers(keypoints_2d, "keypoints_2d").copy()
-  want = f"expected (frames, {skeleton.num_joints}, 2) for the skeleton "
-  want += repr(skeleton.name)
-  if points.ndim != 3 or points.shape[-1] != 2:
-    hint = "add a frame axis with keypoints_2d[None]" if points.ndim == 2 else "reshape"
-    if points.ndim == 3 and points.shape[-1] == 3:
-      hint = "pass keypoints_2d[..., :2], and confidence=keypoints_2d[..., 2]"
-    raise ValueError(f"got keypoints_2d of shape {points.shape}, {want}; {hint}.")
-  if not len(points):
-    raise ValueError(f"got a clip without frames, {want} with at least one frame.")
-  n = points.shape[1]
-  if n != skeleton.num_joints:
-    known = [s.name for s in skeletons.SKELETONS.values() if s.num_joints == n]
-    raise ValueError(
-      f"got {n} joints in keypoints_2d, {want}; skeletons with {n} joints: "
-      f"{', '.join(known) or 'none'}."
-    )
-  return points
-
-
-def _confidence(confidence, shape: tuple[int, int]) -> np.ndarray:
-  values = _numbers(confidence, "confidence")
-  if values.shape != shape:
-    raise ValueError(
-      f"got confidence of shape {values.shape}, expected {shape}: one number for each "
-      "frame and joint of keypoints_2d."
-    )
-  return values
-
-
-def _numbers(values, name: str) -> np.ndarray:
-  try:
-    return np.asarray(values, np.float64)
-  except (TypeError, ValueError) as error:
-    raise ValueError(
-      f"got {name} that cannot be made an array of numbers ({error}); expected "
-      "numbers, and as many joints in every frame."
-    ) from error
-
-
-def _refuse_unseen(missing, needed, skeleton: Skeleton) -> None:
-  if missing[:, needed].all():
-    raise ValueError(
-      "got no usable keypoint in the whole clip, expected numbers other than NaN and "
-      "0; check the detector's output, or lower min_confidence."
-    )
-  never = [skeleton.joints[j] for j in np.flatnonzero(missing.all(0))]
-  if never:
-    raise ValueError(
-      f"got no usable keypoint of {', '.join(never)} in the whole clip, expected each "
-      "joint in at least one frame; lower min_confidence, or take a clip that shows "
-      "the whole body."
-    )
-
-
-def _share_outside(
-  seen: Float[np.ndarray, "n 2"], width: float, height: float
-) -> float:
-  """Share of keypoints outside the image; refuses what are no pixels of this image."""
-  if np.abs(seen).max() <= 2:
-    raise ValueError(
-      "got keypoints_2d that all lie in [-2, 2], expected pixels, not normalised "
-      "coordinates; multiply them by the image's size (see "
-      "jaxpose.cameras.denormalize_screen)."
-    )
-  size = np.asarray([width, height])
-  beyond = np.maximum(-seen, seen - size)
-  outside = (beyond > 0).any(-1).mean()
-  swapped = (np.maximum(-seen, seen - size[::-1]) > 0).any(-1).mean()
-  if outside > 0.5 and swapped < 0.02:
-    raise ValueError(
-      f"got image_size=({width:g}, {height:g}), but {outside:.0%} of the keypoints lie "
-      f"outside of it and fit ({height:g}, {width:g}); expected (width, height)."
-    )
-  if np.median((beyond / size).max(-1)) > 1:
-    raise ValueError(
-      "got keypoints_2d of which half lie outside the image by more than its size, "
-      f"({width:g}, {height:g}); expected pixels of this image; check image_size."
-    )
-  return float(outside)
-
-
-def _report(gaps: Int[np.ndarray, "t j"], max_gap: int, joints) -> str:
-  missing = gaps > 0
-  if not missing.any():
-    return "No keypoint was missing."
-  counts = missing.sum(0)
-  worst = [j for j in np.argsort(-counts, kind="stable") if counts[j]]
-  parts = [f"{joints[j]} {counts[j]} (longest gap {gaps[:, j].max()})" for j in worst]
-  text = (
-    f"{counts.sum()} of {missing.size} keypoints ({missing.mean():.1%}) were missing "
-    f"and interpolated over time: {_first(parts, 'joints')}."
-  )
-  invalid = (gaps > max_gap).any(-1)
-  if invalid.any():
-    spans = [f"{start}-{stop - 1}" for start, stop in _spans(invalid)]
-    text += (
-      f"\n{invalid.sum()} frames lie in gaps of more than {max_gap} frames and are not "
-      f"valid: {_first(spans, 'stretches')}."
-    )
-  return text
-
-
-def _first(parts: list[str], unit: str, most: int = 5) -> str:
-  more = f" and {len(parts) - most} more {unit}" if len(parts) > most else ""
-  return ", ".join(parts[:most]) + more

@@ -43,6 +43,19 @@ ONLY = {
   "jaxpose/keypoint_crops.py": (*BASE, *ARRAYS),
   "jaxpose/mesh_losses.py": ARRAYS,
   "jaxpose/smpl_pickle.py": ("numpy",),
+  "jaxpose/gaps.py": ("numpy", "jaxtyping"),
+  "jaxpose/translation.py": ("numpy", "jaxtyping"),
+  "jaxpose/meshes.py": (
+    *("jaxpose.body", "jaxpose.body_files", "jaxpose.mesh_files", *BASE),
+    *("numpy", "jaxtyping"),
+  ),
+  "jaxpose/mesh_files.py": (
+    *("jaxpose.meshes", "jaxpose.mesh_animation", "numpy", "jaxtyping", "trimesh"),
+  ),
+  "jaxpose/mesh_animation.py": (
+    *("jaxpose.body", "jaxpose.body_files", "jaxpose.meshes", *BASE),
+    *("numpy", "jaxtyping", "pygltflib"),
+  ),
   "jaxpose/metrics.py": (*BASE, "optax", *ARRAYS),
   "jaxpose/transforms.py": (*BASE, *ARRAYS),
   "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),
@@ -65,6 +78,8 @@ NEVER = {
   "jaxpose/batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
   "jaxpose/mesh_batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
   "jaxpose/multiview_*.py": ("flax", "jaxpose.models", "jaxpose.config"),
+  "jaxpose/predict*.py": ("jaxpose.config",),
+  "jaxpose/mesh_*.py": ("jaxpose.predict", "jaxpose.config"),
 }
 
 
