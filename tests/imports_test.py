@@ -25,11 +25,12 @@ ONLY = {
   "datasets/build.py": ("tensorflow_datasets",),
   "jaxpose/models/*.py": (
     *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.skeleton_maps"),
-    *("jaxpose.models", "flax", *ARRAYS),
+    *("jaxpose.crops", "jaxpose.triangulation", "jaxpose.models", "flax", *ARRAYS),
   ),
   "jaxpose/skeletons.py": ("numpy", "jaxpose.joint_sets"),
   "jaxpose/geometry.py": ARRAYS,
   "jaxpose/cameras.py": (*BASE, *ARRAYS),
+  "jaxpose/triangulation.py": (*BASE, *ARRAYS),
   "jaxpose/body.py": (*BASE, *ARRAYS),
   "jaxpose/body_asset.py": ("jaxpose.body", "numpy"),
   "jaxpose/body_files.py": (

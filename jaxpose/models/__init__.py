@@ -6,11 +6,14 @@ import flax.linen as nn
 
 from jaxpose.models import gla_gcn
 from jaxpose.models import glot
+from jaxpose.models import multiview
 from jaxpose.models import resnet
 
 MODELS = {
   "gla_gcn": gla_gcn.build,
   "glot": glot.build,
+  "multiview": multiview.build,
+  "multiview_lifter": multiview.build_lifter,
   "spin_resnet50": resnet.build,
 }
 

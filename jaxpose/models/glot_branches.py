@@ -4,64 +4,17 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from jaxpose.models.attention import POSITION
 from jaxpose.models.attention import CrossAttention
 from jaxpose.models.attention import Mlp
-from jaxpose.models.attention import TransformerBlock
 from jaxpose.models.attention import dense
 from jaxpose.models.attention import layer_norm
-
-_position_init = nn.initializers.normal(0.02)
-
-
-class Blocks(nn.Module):
-  """Transformer blocks whose drop-path rates grow evenly from 0, then a norm.
-
-  Attributes:
-    rates: drop-path rate of each block.
-    heads: of the attention.
-    mlp_ratio: hidden channels of the MLPs over the width.
-    dropout: in the blocks.
-    attention_dropout: of the attention weights.
-    dtype: compute type.
-    remat: recompute each block in the backward pass.
-  """
-
-  rates: tuple[float, ...]
-  heads: int
-  mlp_ratio: int = 4
-  dropout: float = 0.0
-  attention_dropout: float = 0.0
-  dtype: Any = jnp.float32
-  remat: bool = False
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b t c"], *, train: bool) -> Float[Array, "b t c"]:
-    """Same shape out."""
-    block = TransformerBlock
-    if self.remat:
-      block = nn.remat(TransformerBlock, static_argnums=(2,))
-    for i, rate in enumerate(self.rates):
-      x = block(
-        self.heads,
-        self.mlp_ratio * x.shape[-1],
-        self.dropout,
-        self.attention_dropout,
-        rate,
-        self.dtype,
-        name=f"block_{i}",
-      )(x, train)
-    return layer_norm("norm", self.dtype)(x)
-
-
-def drop_path_rates(most: float, depth: int) -> tuple[float, ...]:
-  """From 0 to `most` in even steps."""
-  return tuple(float(rate) for rate in np.linspace(0, most, depth))
-
+from jaxpose.models.blocks import Blocks
+from jaxpose.models.blocks import drop_path_rates
 
 # x, y in the crop; x, y in the picture; confidence.
 KEYPOINT_CHANNELS = 5
@@ -174,10 +127,8 @@ class GlobalMotion(nn.Module):
       dtype=self.dtype,
       remat=self.remat,
     )
-    position = self.param("position", _position_init, (t, self.width))
-    decoder_position = self.param(
-      "decoder_position", _position_init, (t, self.decoder_width)
-    )
+    position = self.param("position", POSITION, (t, self.width))
+    decoder_position = self.param("decoder_position", POSITION, (t, self.decoder_width))
     hidden = None
     x = dense(self.width, "proj", self.dtype)(x) + position.astype(self.dtype)[None]
     if noise is not None:
@@ -223,7 +174,7 @@ class LocalMotion(nn.Module):
   ) -> Float[Array, "b n {self.width}"]:
     """Tokens of the middle frame; in training also of the frames beside it."""
     t = x.shape[1]
-    position = self.param("position", _position_init, (t, self.width))
+    position = self.param("position", POSITION, (t, self.width))
     x = dense(self.width, "proj", self.dtype)(x) + position.astype(self.dtype)[None]
     x = Blocks(
       drop_path_rates(self.drop_path, self.depth),

@@ -1,0 +1,263 @@
+"""The 3D stage: 2D sequences of several views to one 3D pose a frame.
+
+The paper lifts with PoseFormer: `SequenceLifter`, view by view, here without its
+weighted mean over time, so that every frame has a pose. `FusedLifter`, which lets the
+views look at each other, is our default; `lift_by_dlt` needs no training and is the
+baseline of both. They take 2D alone, so they also train without images.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from jaxtyping import Bool
+from jaxtyping import Float
+from jaxtyping import Int
+
+from jaxpose.models.attention import POSITION
+from jaxpose.models.attention import dense
+from jaxpose.models.attention import gelu
+from jaxpose.models.attention import layer_norm
+from jaxpose.models.blocks import Blocks
+from jaxpose.models.blocks import drop_path_rates
+from jaxpose.models.multiview_embeddings import Cameras
+from jaxpose.models.multiview_embeddings import Embedding
+from jaxpose.models.multiview_embeddings import as_cameras
+from jaxpose.models.multiview_embeddings import reference_view
+from jaxpose.models.multiview_relations import Relations
+from jaxpose.models.multiview_relations import drop_views
+from jaxpose.models.multiview_relations import key_mask
+from jaxpose.triangulation import crop_rays
+from jaxpose.triangulation import triangulate
+
+
+class FusedLifter(nn.Module):
+  """Tokens of (view, frame), related, averaged over the views, and read as poses.
+
+  Attributes:
+    num_joints: of the pose.
+    root: joint that poses are relative to.
+    width: channels.
+    depth: blocks.
+    heads: of the attention.
+    mlp_ratio: hidden channels of the MLPs over the width.
+    drop_path: stochastic depth of the last block, from 0 in even steps.
+    view_dropout: in training, rate at which whole views are hidden.
+    layout: see `multiview_relations.Relations`.
+    causal: poses do not depend on later frames.
+    time_embedding: see `multiview_embeddings.Embedding`.
+    view_embedding: see there; "camera" makes the axes those of the world.
+    max_frames: rows of a learned time table.
+    max_views: rows of a learned view table.
+    dtype: compute type; parameters, softmax and outputs stay float32.
+    remat: recompute each block in the backward pass.
+  """
+
+  num_joints: int = 17
+  root: int = 0
+  width: int = 256
+  depth: int = 4
+  heads: int = 8
+  mlp_ratio: int = 2
+  drop_path: float = 0.0
+  view_dropout: float = 0.2
+  layout: str = "joint"
+  causal: bool = False
+  time_embedding: str = "learned"
+  view_embedding: str = "camera"
+  max_frames: int = 128
+  max_views: int = 8
+  dtype: Any = jnp.float32
+  remat: bool = False
+
+  @nn.compact
+  def __call__(
+    self,
+    keypoints_2d: Float[Array, "b v t j 2"],
+    scores: Float[Array, "b v t j"],
+    view_mask: Bool[Array, "b v t"] | None = None,
+    camera_rotation: Float[Array, "b v 3 3"] | None = None,
+    camera_position: Float[Array, "b v 3"] | None = None,
+    crop_intrinsics: Float[Array, "b v t 4"] | None = None,
+    *,
+    reference: Int[Array, " b"] | None = None,
+    train: bool = False,
+  ) -> dict[str, Array]:
+    """Poses of every frame; arguments as in `MultiView`.
+
+    Returns:
+      joints_3d: (b, t, j, 3) metres relative to the root. Axes: the world's with view
+        embedding "camera", else the reference view's (the first view's).
+      view_weights: (b, v, t) how much each view counted.
+    """
+    b, v, t, j, _ = keypoints_2d.shape
+    cameras = as_cameras(camera_rotation, camera_position, crop_intrinsics)
+    keep = None
+    if self.view_embedding == "reference":
+      keep = reference_view(reference, b, v)
+    present = _present(self, view_mask, (b, v, t), keep, train)
+    x = jnp.concatenate([keypoints_2d, scores[..., None]], -1).reshape(b, v, t, 3 * j)
+    x = jnp.where(present[..., None], x, 0).astype(self.dtype)
+    x = dense(self.width, "embed", self.dtype)(x) + Embedding(
+      self.width,
+      self.time_embedding,
+      self.view_embedding,
+      self.max_frames,
+      self.max_views,
+      self.causal,
+      self.dtype,
+      name="embedding",
+    )(present, cameras, reference, keypoints_2d)
+    x = Relations(
+      self.layout,
+      drop_path_rates(self.drop_path, self.depth),
+      self.heads,
+      self.mlp_ratio,
+      self.causal,
+      self.time_embedding == "rotary",
+      self.dtype,
+      self.remat,
+      name="relations",
+    )(x, present, train=train)
+    logits = dense(1, "view_weight", jnp.float32)(x)[..., 0]
+    # Where no view is present, all count alike.
+    weights = jax.nn.softmax(jnp.where(present, logits, -1e9), axis=1)
+    x = (weights.astype(x.dtype)[..., None] * x).sum(1)
+    x = gelu(dense(2 * self.width, "pose_hidden", self.dtype)(x))
+    pose = dense(3 * j, "pose", jnp.float32)(x).reshape(b, t, j, 3)
+    return dict(joints_3d=_relative(pose, self.root), view_weights=weights)
+
+
+class SequenceLifter(nn.Module):
+  """PoseFormer for every frame: joints look at each other, then frames, in each view.
+
+  Attributes:
+    num_joints: of the pose.
+    root: joint that poses are relative to.
+    joint_width: channels of a joint; a frame has `num_joints` times as many.
+    depth: blocks over joints, and as many over frames.
+    heads: of the attention.
+    mlp_ratio: hidden channels of the MLPs over the width.
+    drop_path: stochastic depth of the last block of each kind.
+    view_dropout: in training, rate at which whole views are hidden.
+    causal: poses do not depend on later frames.
+    max_frames: rows of the time table.
+    dtype: compute type; parameters, softmax and outputs stay float32.
+    remat: recompute each block in the backward pass.
+  """
+
+  num_joints: int = 17
+  root: int = 0
+  joint_width: int = 32
+  depth: int = 4
+  heads: int = 8
+  mlp_ratio: int = 2
+  drop_path: float = 0.2
+  view_dropout: float = 0.0
+  causal: bool = False
+  max_frames: int = 128
+  dtype: Any = jnp.float32
+  remat: bool = False
+
+  @nn.compact
+  def __call__(
+    self,
+    keypoints_2d: Float[Array, "b v t j 2"],
+    scores: Float[Array, "b v t j"],
+    view_mask: Bool[Array, "b v t"] | None = None,
+    camera_rotation: Float[Array, "b v 3 3"] | None = None,
+    camera_position: Float[Array, "b v 3"] | None = None,
+    crop_intrinsics: Float[Array, "b v t 4"] | None = None,
+    *,
+    reference: Int[Array, " b"] | None = None,
+    train: bool = False,
+  ) -> dict[str, Array]:
+    """Poses of every image; of the cameras only the rotation is used, `scores` not.
+
+    Returns:
+      joints_3d_camera: (b, v, t, j, 3) metres, relative to the root, camera axes.
+      joints_3d: (b, t, j, 3) with cameras their mean over the views present, world
+        axes; else that of the reference view.
+    """
+    del scores
+    b, v, t, j, _ = keypoints_2d.shape
+    if t > self.max_frames:
+      raise ValueError(
+        f"got {t} frames, expected at most {self.max_frames}; raise max_frames."
+      )
+    cameras = as_cameras(camera_rotation, camera_position, crop_intrinsics)
+    chosen = reference_view(reference, b, v)
+    keep = chosen if cameras is None else None
+    present = _present(self, view_mask, (b, v, t), keep, train)
+    blocks = dict(
+      rates=drop_path_rates(self.drop_path, self.depth),
+      heads=self.heads,
+      mlp_ratio=self.mlp_ratio,
+      dtype=self.dtype,
+      remat=self.remat,
+    )
+    x = jnp.where(present[..., None, None], keypoints_2d, 0).reshape(-1, j, 2)
+    x = dense(self.joint_width, "embed", self.dtype)(x.astype(self.dtype))
+    table = self.param("joint_position", POSITION, (j, self.joint_width))
+    x = x + table.astype(self.dtype)[None]
+    x = Blocks(**blocks, name="joints")(x, train=train).reshape(b * v, t, -1)
+    table = self.param("time_position", POSITION, (self.max_frames, x.shape[-1]))
+    x = x + table[:t].astype(self.dtype)[None]
+    mask = key_mask(present.reshape(b * v, t), np.arange(t), self.causal)
+    x = Blocks(**blocks, name="frames")(x, train=train, mask=mask)
+    x = layer_norm("pose_norm", self.dtype)(x)
+    pose = dense(3 * j, "pose", jnp.float32)(x).reshape(b, v, t, j, 3)
+    pose = _relative(pose, self.root)
+    if cameras is None:
+      weight, turned = jnp.broadcast_to(chosen[..., None], (b, v, t)), pose
+    else:
+      weight = present
+      turned = jnp.einsum("bvtjc,bvcd->bvtjd", pose, cameras.rotation)
+    weight = weight.astype(pose.dtype)
+    weight = weight / jnp.maximum(weight.sum(1, keepdims=True), 1)
+    mean = (weight[..., None, None] * turned).sum(1)
+    return dict(joints_3d_camera=pose, joints_3d=mean)
+
+
+def lift_by_dlt(
+  keypoints_2d: Float[Array, "b v t j 2"],
+  scores: Float[Array, "b v t j"],
+  view_mask: Bool[Array, "b v t"],
+  cameras: Cameras,
+  root: int = 0,
+) -> dict[str, Array]:
+  """Triangulated poses, each view weighted by its scores; needs two views.
+
+  Returns:
+    joints_3d_world: (b, t, j, 3) metres in the world; joints_3d: the same relative to
+      the root; joints_3d_valid: (b, t, j) bool, two views and, for joints_3d, also a
+      root. Joints that are not are 0 in the world.
+  """
+  rays = crop_rays(keypoints_2d, cameras.intrinsics)
+  weight = scores * view_mask[..., None]
+  world, valid = triangulate(
+    rays.swapaxes(1, 2),
+    cameras.rotation[:, None],
+    cameras.position[:, None],
+    weight.swapaxes(1, 2),
+  )
+  valid = valid & valid[..., root : root + 1]
+  return dict(
+    joints_3d_world=world, joints_3d=_relative(world, root), joints_3d_valid=valid
+  )
+
+
+def _relative(pose, root):
+  return pose - pose[..., root : root + 1, :]
+
+
+def _present(module, view_mask, shape, keep, train):
+  """The images to use; in training without some views, but those to `keep`."""
+  present = jnp.ones(shape, bool) if view_mask is None else view_mask
+  if not train or module.view_dropout == 0:
+    return present
+  noise = jax.random.uniform(module.make_rng("dropout"), shape[:2])
+  return drop_views(present, noise, module.view_dropout, keep)

@@ -1,0 +1,131 @@
+"""Points of the world from several calibrated views, and cameras in crop units.
+
+Rays are normalised image coordinates x/z, y/z without lens distortion, as
+`cameras.unproject` gives them for pixels and `crop_rays` for crop units (see
+`jaxpose.crops`). A crop's camera is (fx, fy, cx, cy) in crop units, so that
+`f * ray + c` is the point in the crop. Lengths are metres, axes those of
+`jaxpose.cameras`. NumPy in, NumPy out; JAX in, JAX out.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool
+from jaxtyping import Float
+
+from jaxpose.geometry import Array
+from jaxpose.geometry import namespace
+
+# Of the largest singular value, squared: closer ones are not told apart in float32.
+_GAP = 1e-6
+
+
+def unit_intrinsics(
+  intrinsics: Float[Array, "*b 9"], size: int
+) -> Float[Array, "*b 4"]:
+  """The camera of a crop, in crop units; the distortion is left out.
+
+  Args:
+    intrinsics: of the crop in its pixels, see `multiview_crops.crop_intrinsics`.
+    size: pixels of the crop's side.
+  """
+  xp = namespace(intrinsics)
+  focal, centre = intrinsics[..., :2], intrinsics[..., 2:4]
+  return xp.concatenate([focal * (2 / size), centre * (2 / size) - 1], -1)
+
+
+def crop_rays(
+  points: Float[Array, "*b j 2"], intrinsics: Float[Array, "*#b 4"]
+) -> Float[Array, "*b j 2"]:
+  """Rays of points in crop units; `intrinsics` are those of the crop."""
+  return (points - intrinsics[..., None, 2:]) / intrinsics[..., None, :2]
+
+
+def project_to_crop(
+  points: Float[Array, "*b j 3"], intrinsics: Float[Array, "*#b 4"]
+) -> Float[Array, "*b j 2"]:
+  """Crop units of points in camera coordinates, at least 1 cm in front of it."""
+  xp = namespace(points, intrinsics)
+  rays = points[..., :2] / xp.maximum(points[..., 2:], 0.01)
+  return rays * intrinsics[..., None, :2] + intrinsics[..., None, 2:]
+
+
+def triangulate(
+  rays: Float[Array, "*b v j 2"],
+  rotation: Float[Array, "*#b v 3 3"],
+  position: Float[Array, "*#b v 3"],
+  confidence: Float[Array, "*b v j"] | None = None,
+) -> tuple[Float[Array, "*b j 3"], Bool[Array, "*b j"]]:
+  """The points that views agree on, by the direct linear transform (DLT).
+
+  Two equations a view, weighted by its confidence, solved by their last singular
+  vector; lengths are measured in the size of the rig, so that float32 suffices. The
+  gradient exists everywhere, also on exact rays; where singular values coincide, which
+  one viewing line alone can cause, it is cut to 0.
+
+  Args:
+    rays: in each view.
+    rotation: world to camera.
+    position: of the cameras' centres, metres.
+    confidence: weights, at least 0. A view of weight 0 may hold anything.
+
+  Returns:
+    The points in the world, metres, and which of them at least two views have seen;
+    the others are 0.
+  """
+  xp = namespace(rays, rotation, position)
+  if confidence is None:
+    confidence = xp.ones_like(rays[..., 0])
+  seen = confidence > 0
+  count = xp.maximum(seen.sum(-2), 1)[..., None].astype(rays.dtype)
+  # By joint from here: (*b, j, v, ...).
+  seen = xp.swapaxes(seen, -1, -2)[..., None]
+  shape = (*seen.shape[:-1], 3)
+  centres = xp.broadcast_to(position[..., None, :, :], shape)
+  centres = xp.where(seen, centres, 0)
+  origin = centres.sum(-2) / count
+  offset = xp.where(seen, centres - origin[..., None, :], 0)
+  square = (offset * offset).sum((-2, -1)) / count[..., 0]
+  apart = square > 0
+  size = xp.sqrt(xp.where(apart, square, 1))
+  offset = offset / size[..., None, None]
+
+  turn = xp.broadcast_to(rotation[..., None, :, :, :], (*shape, 3))
+  turn = xp.where(seen[..., None], turn, 0)
+  camera = xp.concatenate([turn, -(turn @ offset[..., None])], -1)
+  u = xp.where(seen, xp.swapaxes(rays, -2, -3), 0)
+  rows = u[..., None] * camera[..., 2:, :] - camera[..., :2, :]
+  weight = xp.where(seen, xp.swapaxes(confidence, -1, -2)[..., None], 0)
+  rows = rows * weight[..., None]
+  rows = rows.reshape(*rows.shape[:-3], -1, 4)
+  if rows.shape[-2] < 4:  # a single view
+    rows = xp.concatenate([rows, xp.zeros_like(rows)], -2)
+  point = _null_vector(rows) if xp is jnp else np.linalg.svd(rows)[2][..., -1, :]
+  valid = (seen.sum((-2, -1)) >= 2) & apart & (xp.abs(point[..., 3]) > 1e-6)
+  scale = xp.where(valid, point[..., 3], 1)[..., None]
+  world = origin + size[..., None] * point[..., :3] / scale
+  return xp.where(valid[..., None], world, 0), valid
+
+
+@jax.custom_jvp
+def _null_vector(rows):
+  """The last right singular vector of (*b, n, 4)."""
+  return jnp.linalg.svd(rows, full_matrices=False)[2][..., -1, :]
+
+
+@_null_vector.defjvp
+def _null_vector_jvp(primals, tangents):
+  # The eigenvector of the smallest eigenvalue of A^T A. The derivative of the whole
+  # SVD would divide by the gaps between the others and by the smallest value too.
+  (rows,), (change,) = primals, tangents
+  _, values, vectors = jnp.linalg.svd(rows, full_matrices=False)
+  last = vectors[..., -1, :]
+  others = vectors[..., :-1, :]
+  product = jnp.einsum("...nc,...nd,...d->...c", rows, change, last)
+  product += jnp.einsum("...nc,...nd,...d->...c", change, rows, last)
+  square = values * values
+  gap = square[..., :-1] - square[..., -1:]
+  clear = gap > _GAP * square[..., :1]
+  inverse = jnp.where(clear, 1 / jnp.where(clear, gap, 1), 0)
+  along = jnp.einsum("...ic,...c->...i", others, product) * inverse
+  return last, -jnp.einsum("...i,...ic->...c", along, others)
