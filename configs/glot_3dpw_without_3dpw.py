@@ -72,7 +72,21 @@ def get_config(variant: str = "full"):
   if variant == "smoke":
     # Keypoints of generated motion in place of licensed features; half a batch as 2D.
     config.model = dict(
-      name="glot", variant="glot_keypoints", body="free_small", width=16
+      name="glot",
+      variant="glot_keypoints",
+      body="free_small",
+      feat_dim=16,
+      keypoint_hidden=16,
+      width=16,
+      depth=1,
+      heads=2,
+      decoder_width=8,
+      mask_hidden=(8, 16),
+      local_width=8,
+      local_depth=1,
+      local_heads=2,
+      regressor_hidden=16,
+      hscr_hidden=16,
     )
     config.inputs = ("keypoints_crop",)
     config.data.name = "synthetic_motion"

@@ -78,7 +78,20 @@ def get_config(variant: str = "full"):
   )
   if variant == "smoke":
     config.data.batch_size = 8
-    config.model.width = 16
+    config.model.update(
+      feat_dim=16,
+      keypoint_hidden=16,
+      width=16,
+      depth=1,
+      heads=2,
+      decoder_width=8,
+      mask_hidden=(8, 16),
+      local_width=8,
+      local_depth=1,
+      local_heads=2,
+      regressor_hidden=16,
+      hscr_hidden=16,
+    )
     config.schedule.warmup_steps = 1
     config.total_steps = 4
     config.log_every = 1

@@ -57,8 +57,6 @@ def get_config(variant: str = "full"):
   config.data.window = 16
   config.data.batch_size = 32
   config.augment.virtual_camera = True
-  config.augment.random_shape = True
-  config.augment.body = "free_small"
   config.losses = losses()
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=2e-3, final=1e-6, warmup_steps=100)
@@ -77,7 +75,20 @@ def get_config(variant: str = "full"):
   if variant == "smoke":
     config.data.builder_config = "mesh_tiny"
     config.data.batch_size = 8
-    config.model.width = 16
+    config.model.update(
+      feat_dim=16,
+      keypoint_hidden=16,
+      width=16,
+      depth=1,
+      heads=2,
+      decoder_width=8,
+      mask_hidden=(8, 16),
+      local_width=8,
+      local_depth=1,
+      local_heads=2,
+      regressor_hidden=16,
+      hscr_hidden=16,
+    )
     config.schedule.warmup_steps = 1
     config.total_steps = 4
     config.log_every = 1

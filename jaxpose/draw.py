@@ -135,7 +135,7 @@ def _show(ax, x, y) -> None:
   ax.set_axis_off()
 
 
-def _show_points(ax, points: Float[np.ndarray, "n j 2"], half=None) -> None:
+def show_points(ax, points: Float[np.ndarray, "n j 2"], half=None) -> None:
   """Image points in the middle of `half` a width and a height, or of what they need."""
   low, high = np.nanmin(points, (0, 1)), np.nanmax(points, (0, 1))
   x, y = (low + high) / 2
@@ -195,7 +195,7 @@ def comparison(
   for i, (frame, rank) in enumerate(zip(frames[chosen], ranks, strict=True)):
     top, *below = axes[:, i]
     skeleton_2d(top, points[i], skeleton)
-    _show_points(top, points[i : i + 1], half)
+    show_points(top, points[i : i + 1], half)
     action = data.views[data.run_of_frame[frame]].action
     top.set_title(
       f"{action}\n{error[i]:.0f} mm (percentile {100 * rank:.0f})", fontsize=9
@@ -294,7 +294,7 @@ class _Panels:
     if keypoints_2d is not None:
       points = _checked(keypoints_2d, keypoints_skeleton, 2, len(joints_3d))
       ax = axes.pop(0)
-      _show_points(ax, points)
+      show_points(ax, points)
       ax.set_title("2D input", fontsize=10)
       self._moving.append((_Lines(ax, keypoints_skeleton), points * [1, -1]))
     size = _size(bodies[0])

@@ -18,7 +18,6 @@ from absl import logging
 from jax.sharding import Mesh
 
 from jaxpose import data as pose_data
-from jaxpose import draw
 from jaxpose import pretrained
 from jaxpose import protocols
 from jaxpose import runtime
@@ -150,9 +149,7 @@ def write_report(
   }
   (folder / "scores.json").write_text(json.dumps(numbers, indent=2) + "\n")
   (folder / "scores.md").write_text(report_text(scored, evaluation, title))
-  draw.comparison(
-    folder / "scores.png", scored.data, scored.poses, scored.frames, title=title
-  )
+  scored.draw(folder / "scores.png", title=title)
   return folder
 
 

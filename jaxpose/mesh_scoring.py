@@ -11,8 +11,10 @@ from jax.sharding import Mesh
 
 from jaxpose import body as bodies
 from jaxpose import body_files
+from jaxpose import draw
 from jaxpose import geometry
 from jaxpose import mesh_batches
+from jaxpose import mesh_draw
 from jaxpose import protocols
 from jaxpose import scoring
 from jaxpose import skeleton_maps
@@ -120,7 +122,21 @@ class MeshScorer:
       row: scoring.score(scored, joints[row], frames, names, errors.get(row))
       for row in rows
     }
-    return Scored(results, scored, joints[label], frames)
+    if truth is None:
+      picture = functools.partial(
+        draw.comparison, data=scored, poses=joints[label], frames=frames
+      )
+    else:
+      picture = functools.partial(
+        mesh_draw.comparison,
+        data=data,
+        body=self._body,
+        predicted=rows[label],
+        truth=truth,
+        frames=frames,
+        error=errors[label],
+      )
+    return Scored(results, scored, joints[label], frames, picture)
 
 
 def scorer_for(data: PoseData) -> tuple[type, tuple[str, ...]]:

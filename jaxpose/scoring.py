@@ -17,6 +17,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from jaxpose import data as pose_data
+from jaxpose import draw
 from jaxpose import protocols
 from jaxpose import skeletons
 from jaxpose import transforms
@@ -237,12 +238,14 @@ class Scored:
     data: the split.
     poses: (m, j, 3) predictions of the model.
     frames: (m,) frame numbers in `data` that they belong to.
+    draw: writes a picture of the poses, `draw(path, title=...)`.
   """
 
   rows: dict[str, dict[str, protocols.ProtocolResult]]
   data: PoseData
   poses: np.ndarray
   frames: np.ndarray
+  draw: Callable[..., None]
 
 
 class Scorer:
@@ -310,4 +313,5 @@ class Scorer:
       rows["mean pose"] = score(data, mean[frames], frames, names)
       rows["linear lifter, 1 frame"] = score(data, linear[frames], frames, names)
     rows[label] = score(data, poses, frames, names)
-    return Scored(rows, data, poses, frames)
+    picture = functools.partial(draw.comparison, data=data, poses=poses, frames=frames)
+    return Scored(rows, data, poses, frames, picture)

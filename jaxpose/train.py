@@ -24,7 +24,6 @@ from jax.sharding import PartitionSpec
 
 from jaxpose import batches
 from jaxpose import data as pose_data
-from jaxpose import draw
 from jaxpose import mixtures
 from jaxpose import models
 from jaxpose import optimizers
@@ -279,7 +278,7 @@ def conclude(
   log.say(f"\n{title}, {len(scored.frames):,} frames\n{table}\n")
   (workdir / f"{name}.md").write_text(table + "\n")
   picture = workdir / f"{name}.png"
-  draw.comparison(picture, scored.data, scored.poses, scored.frames, title=title)
+  scored.draw(picture, title=title)
   log.say(f"picture: {picture}")
 
 
