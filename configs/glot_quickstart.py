@@ -55,15 +55,15 @@ def get_config(variant: str = "full"):
   config.data.name = "synthetic_motion"
   config.data.builder_config = "mesh"
   config.data.window = 16
-  config.data.batch_size = 32
+  config.data.batch_size = 64
   config.augment.virtual_camera = True
   config.losses = losses()
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=2e-3, final=1e-6, warmup_steps=100)
-  config.total_steps = 2000
+  config.total_steps = 1800
   config.log_every = 100
-  config.eval_every = 1000
-  config.save_every = 1000
+  config.eval_every = 900
+  config.save_every = 900
   config.evals = dict(
     validation=dict(split="validation", protocols=("mesh14_p2",), every=4),
     test=dict(
