@@ -149,6 +149,87 @@ BLAZEPOSE33 = """
   right_foot_index < right_ankle
 """
 
+# OpenPose's COCO model, as in 3DPW; the neck is between the shoulders.
+OPENPOSE18 = """
+  nose < neck
+  neck
+  right_shoulder < neck
+  right_elbow < right_shoulder
+  right_wrist < right_elbow
+  left_shoulder < neck
+  left_elbow < left_shoulder
+  left_wrist < left_elbow
+  right_hip < neck
+  right_knee < right_hip
+  right_ankle < right_knee
+  left_hip < neck
+  left_knee < left_hip
+  left_ankle < left_knee
+  right_eye < nose
+  left_eye < nose
+  right_ear < right_eye
+  left_ear < left_eye
+"""
+
+# OpenPose's BODY-25; the hip is between the hips.
+OPENPOSE25 = """
+  nose < neck
+  neck < hip
+  right_shoulder < neck
+  right_elbow < right_shoulder
+  right_wrist < right_elbow
+  left_shoulder < neck
+  left_elbow < left_shoulder
+  left_wrist < left_elbow
+  hip
+  right_hip < hip
+  right_knee < right_hip
+  right_ankle < right_knee
+  left_hip < hip
+  left_knee < left_hip
+  left_ankle < left_knee
+  right_eye < nose
+  left_eye < nose
+  right_ear < right_eye
+  left_ear < left_eye
+  left_big_toe < left_ankle
+  left_small_toe < left_big_toe
+  left_heel < left_ankle
+  right_big_toe < right_ankle
+  right_small_toe < right_big_toe
+  right_heel < right_ankle
+"""
+
+# Halpe's 26 of AlphaPose and MMPose: COCO's 17, crown, neck, hip and feet.
+HALPE26 = """
+  nose < neck
+  left_eye < nose
+  right_eye < nose
+  left_ear < left_eye
+  right_ear < right_eye
+  left_shoulder < neck
+  right_shoulder < neck
+  left_elbow < left_shoulder
+  right_elbow < right_shoulder
+  left_wrist < left_elbow
+  right_wrist < right_elbow
+  left_hip < hip
+  right_hip < hip
+  left_knee < left_hip
+  right_knee < right_hip
+  left_ankle < left_knee
+  right_ankle < right_knee
+  head < neck
+  neck < hip
+  hip
+  left_big_toe < left_ankle
+  right_big_toe < right_ankle
+  left_small_toe < left_ankle
+  right_small_toe < right_ankle
+  left_heel < left_ankle
+  right_heel < right_ankle
+"""
+
 # SMPL's kinematic tree.
 SMPL24 = """
   pelvis
@@ -260,4 +341,7 @@ JOINT_SETS: dict[str, str] = dict(
   smpl24=SMPL24,
   lsp14=LSP14,
   spin49=SPIN49,
+  openpose18=OPENPOSE18,
+  openpose25=OPENPOSE25,
+  halpe26=HALPE26,
 )

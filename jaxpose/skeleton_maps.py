@@ -73,6 +73,22 @@ _KEYPOINTS_TO_LSP14: Rules = {
   "head_top": _CROWN_OVER_EARS,
 }
 
+# OpenPose and Halpe mark the middle of the shoulders as the neck, BODY-25 and Halpe the
+# middle of the hips too, and Halpe the crown as the head.
+_OPENPOSE_TO_H36M17: Rules = _KEYPOINTS_TO_H36M17 | {
+  "hip": _is("hip"),
+  "spine": _mix((0.5, _is("hip")), (0.5, _is("neck"))),
+  "thorax": _is("neck"),
+}
+
+_HALPE26_TO_H36M17: Rules = _OPENPOSE_TO_H36M17 | {"head": _is("head")}
+
+_NECK_IS_THORAX: Rules = {
+  "pelvis": _is("hip"),
+  "thorax": _is("neck"),
+  "head": _is("nose"),
+}
+
 # 3DHP's neck is the top of the trunk and its head lies at the face, like h36m17's
 # thorax and neck.
 _MPI3DHP_TO_H36M17: Rules = _FEET_ARE_ANKLES | {
@@ -128,6 +144,18 @@ MAPS: dict[tuple[str, str], Rules] = {
   ("spin49", "lsp14"): {},
   ("spin49", "mpi3dhp17"): {},
   ("smpl24", "lsp14"): _SMPL24_TO_LSP14,
+  ("openpose18", "coco17"): {},
+  ("openpose18", "h36m17"): _KEYPOINTS_TO_H36M17,
+  ("openpose18", "humaneva15"): _KEYPOINTS_TO_HUMANEVA15,
+  ("openpose18", "lsp14"): {"head_top": _CROWN_OVER_EARS},
+  ("openpose25", "coco17"): {},
+  ("openpose25", "h36m17"): _OPENPOSE_TO_H36M17,
+  ("openpose25", "humaneva15"): _NECK_IS_THORAX,
+  ("openpose25", "lsp14"): {"head_top": _CROWN_OVER_EARS},
+  ("halpe26", "coco17"): {},
+  ("halpe26", "h36m17"): _HALPE26_TO_H36M17,
+  ("halpe26", "humaneva15"): _NECK_IS_THORAX,
+  ("halpe26", "lsp14"): {"head_top": _is("head")},
 }
 
 

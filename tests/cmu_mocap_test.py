@@ -4,13 +4,13 @@ import collections
 
 import numpy as np
 import pytest
-from cmu_mocap import bvh
 from cmu_mocap import clips
 from cmu_mocap import retarget
 
 from jaxpose import body as bodies
 from jaxpose import body_files
 from jaxpose import body_fit
+from jaxpose import bvh
 from jaxpose import skeletons
 from tests import builder_testing
 

@@ -21,6 +21,9 @@ ONLY = {
     *("jaxpose.sequences", "jaxpose.body_sequences", "jaxpose.vibe_db", "numpy"),
     *("jaxpose.multiview_records", "jaxpose.render", "jaxpose.skeleton_maps"),
     *("jaxpose.boxes", "jaxpose.frames", "PIL", "tensorflow_datasets"),
+    *("jaxpose.bvh", "jaxpose.bvh_maps", "jaxpose.array_pickle", "jaxpose.user_folder"),
+    *("jaxpose.limbs", "jaxpose.smpl_folder", "jaxpose.bvh_dialects"),
+    *("jaxpose.keypoint_files", "jaxpose.keypoint_tracks", "jaxpose.gaps"),
   ),
   "datasets/build.py": ("tensorflow_datasets",),
   "jaxpose/models/*.py": (
@@ -43,7 +46,6 @@ ONLY = {
   ),
   "jaxpose/keypoint_crops.py": (*BASE, *ARRAYS),
   "jaxpose/mesh_losses.py": ARRAYS,
-  "jaxpose/smpl_pickle.py": ("numpy",),
   "jaxpose/gaps.py": ("numpy", "jaxtyping"),
   "jaxpose/translation.py": ("numpy", "jaxtyping"),
   "jaxpose/meshes.py": (
@@ -57,6 +59,8 @@ ONLY = {
     *("jaxpose.body", "jaxpose.body_files", "jaxpose.meshes", *BASE),
     *("numpy", "jaxtyping", "pygltflib"),
   ),
+  "jaxpose/array_pickle.py": ("numpy",),
+  "jaxpose/smpl_pickle.py": ("jaxpose.array_pickle", "numpy"),
   "jaxpose/metrics.py": (*BASE, "optax", *ARRAYS),
   "jaxpose/transforms.py": (*BASE, *ARRAYS),
   "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),
@@ -70,6 +74,24 @@ ONLY = {
   "jaxpose/multiview_records.py": (*BASE, "PIL", "tensorflow_datasets", *ARRAYS),
   "jaxpose/multiview_crops.py": (*BASE, "PIL", *ARRAYS),
   "jaxpose/multiview_augment.py": (*BASE, "jaxpose.multiview_crops", *ARRAYS),
+  "jaxpose/bvh.py": ("jaxpose.geometry", "numpy"),
+  "jaxpose/bvh_dialects.py": ("jaxpose.skeletons",),
+  "jaxpose/bvh_maps.py": (
+    *("jaxpose.bvh", "jaxpose.bvh_dialects", "jaxpose.geometry", "jaxpose.skeletons"),
+    "numpy",
+  ),
+  "jaxpose/user_folder.py": (),
+  "jaxpose/keypoint_tracks.py": ("jaxtyping", "numpy"),
+  "jaxpose/keypoint_json.py": ("jaxpose.keypoint_tracks", "numpy"),
+  "jaxpose/keypoint_tables.py": (
+    *("jaxpose.keypoint_tracks", "jaxpose.skeletons", "numpy"),
+  ),
+  "jaxpose/keypoint_files.py": (
+    *("jaxpose.keypoint_json", "jaxpose.keypoint_tables", "jaxpose.keypoint_tracks"),
+    "jaxpose.skeletons",
+  ),
+  "jaxpose/limbs.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
+  "jaxpose/smpl_folder.py": ("jaxpose.body", "jaxpose.body_files"),
   "jaxpose/config.py": ("ml_collections",),
 }
 # Files -> what they may not import.

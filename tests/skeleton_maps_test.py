@@ -98,6 +98,39 @@ def test_blazepose33_to_h36m17_by_landmark_numbers():
   )
 
 
+@pytest.mark.parametrize(
+  ("source", "numbers", "hip", "neck"),
+  [
+    ("openpose18", [8, 9, 10, 11, 12, 13, 0, 5, 6, 7, 2, 3, 4], (8, 11), (2, 5)),
+    ("openpose25", [9, 10, 11, 12, 13, 14, 0, 5, 6, 7, 2, 3, 4], (8, 8), (1, 1)),
+    ("halpe26", [12, 14, 16, 11, 13, 15, 0, 5, 7, 9, 6, 8, 10], (19, 19), (18, 18)),
+  ],
+)
+def test_detectors_joints_to_h36m17_by_their_numbers(source, numbers, hip, neck):
+  pose = points(source, coordinates=2)
+  mapped = skeleton_maps.convert(pose, source, "h36m17")
+  np.testing.assert_array_equal(
+    mapped[[1, 2, 3, 4, 5, 6, 9, 11, 12, 13, 14, 15, 16]], pose[numbers]
+  )
+  hip, neck = pose[list(hip)].mean(0), pose[list(neck)].mean(0)
+  np.testing.assert_allclose(mapped[[0, 8]], [hip, neck], atol=1e-6)
+  np.testing.assert_allclose(mapped[7], (hip + neck) / 2, atol=1e-6)
+  coco = skeleton_maps.convert(pose, source, "coco17")
+  order = {
+    "openpose18": [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10],
+    "openpose25": [0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11],
+    "halpe26": list(range(17)),
+  }[source]
+  np.testing.assert_array_equal(coco, pose[order])
+
+
+def test_the_crown_of_halpe26_is_its_head():
+  pose = points("halpe26")
+  for target, joint in (("h36m17", "head"), ("lsp14", "head_top")):
+    mapped = skeleton_maps.convert(pose, "halpe26", target)
+    np.testing.assert_array_equal(at(target, mapped, joint), pose[17])
+
+
 def test_the_crown_lies_above_the_head_of_an_upright_smpl_body():
   pose = np.zeros((24, 3), np.float32)
   smpl = skeletons.get("smpl24")

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from jaxpose import body_files
 from jaxpose import body_fit
 from jaxpose import body_sequences
+from jaxpose import bvh_maps
 from jaxpose import sequences
 from jaxpose import skeletons
 
@@ -186,7 +187,7 @@ def _read_takes(
       yield clip
   if empty:
     raise ValueError(
-      f"{paths[0]}: got jumps faster than {retarget.MAX_SPEED:g} m/s all through, here "
+      f"{paths[0]}: got jumps faster than {bvh_maps.MAX_SPEED:g} m/s all through, here "
       "and in every other take of the split, expected human motion; replace the files."
     )
 

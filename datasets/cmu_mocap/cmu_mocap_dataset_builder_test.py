@@ -9,11 +9,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from cmu_mocap import bvh
 from cmu_mocap import dummy
 from cmu_mocap import retarget
 from jaxpose import body as bodies
 from jaxpose import body_files
+from jaxpose import bvh
 from jaxpose import geometry
 from jaxpose import skeletons
 from tests import builder_testing

@@ -1,11 +1,14 @@
-"""TFDS builder of 3DPW, from the databases of VIBE and TCMR."""
+"""TFDS builder of 3DPW, from the databases of VIBE and TCMR, or the owners' files."""
 
+import pathlib
 import re
 
 import tensorflow_datasets as tfds
 
 from jaxpose import sequences
 from jaxpose import vibe_db
+
+from . import official
 
 # Split -> names that its file may have.
 _SCORED = {"validation": ("3dpw_val_db",), "test": ("3dpw_test_db",)}
@@ -33,23 +36,37 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   RELEASE_NOTES = {"1.0.0": "The databases that GLoT reads."}  # noqa: RUF012
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
     "Put 3dpw_train_db.pt, 3dpw_val_db.pt and 3dpw_test_db.pt "
-    "in manual_dir; README.md says where to get them."
+    "in manual_dir, or sequenceFiles for the config official; README.md says where to "
+    "get them."
   )
   BUILDER_CONFIGS = [  # noqa: RUF012
     tfds.core.BuilderConfig(name="glot", description="Plain features."),
     tfds.core.BuilderConfig(
       name="glot_occ", description="Training features of images with pasted objects."
     ),
+    tfds.core.BuilderConfig(
+      name="official", description="Poses and cameras of the owners' files."
+    ),
   ]
 
+  @property
+  def _official(self) -> bool:
+    return self.builder_config.name == "official"
+
   def _info(self) -> tfds.core.DatasetInfo:
+    features = official.features() if self._official else sequences.crop_features()
     return self.dataset_info_from_configs(
-      features=tfds.features.FeaturesDict(sequences.crop_features()),
-      disable_shuffling=True,  # the order of the videos is the file's
+      features=tfds.features.FeaturesDict(features),
+      # The order of the videos is the database's.
+      disable_shuffling=not self._official,
     )
 
   def _split_generators(self, dl_manager):
-    paths = vibe_db.find(dl_manager.manual_dir, STEMS[self.builder_config.name])
+    raw = pathlib.Path(dl_manager.manual_dir)
+    if self._official:
+      found, paths = official.find_bodies(raw), official.find(raw)
+      return {split: official.examples(raw, paths[split], found) for split in paths}
+    paths = vibe_db.find(raw, STEMS[self.builder_config.name])
     return {split: self._generate_examples(paths[split], split) for split in paths}
 
   def _generate_examples(self, path, split):

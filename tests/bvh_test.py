@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 import pytest
-
-from cmu_mocap import bvh
 from cmu_mocap import dummy
+
+from jaxpose import bvh
 
 # Tabs, CRLF, an End Site, channels in three orders and a moving position.
 SMALL = """HIERARCHY

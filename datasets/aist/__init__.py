@@ -1,0 +1,1 @@
+"""AIST++: dances before nine calibrated cameras."""

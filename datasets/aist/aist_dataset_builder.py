@@ -1,0 +1,177 @@
+"""TFDS builder of AIST++: nine views of dances, as keypoints or as SMPL motions."""
+
+import pathlib
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from jaxpose import body as bodies
+from jaxpose import geometry
+from jaxpose import limbs
+from jaxpose import sequences
+from jaxpose import skeletons
+from jaxpose import smpl_folder
+
+from . import annotations
+
+SKELETON = skeletons.get("coco17")
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+  """One record is one camera's view of one dance."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+  MANUAL_DOWNLOAD_INSTRUCTIONS = (
+    "Put the annotations of AIST++ (cameras, keypoints2d, keypoints3d, motions, "
+    "splits, ignore_list.txt) in manual_dir; README.md says where to get them."
+  )
+  BUILDER_CONFIGS: ClassVar = [
+    tfds.core.BuilderConfig(
+      name="keypoints", description="Detected 2D and triangulated 3D joints of COCO."
+    ),
+    tfds.core.BuilderConfig(
+      name="mesh", description="SMPL motions, joints projected by the cameras."
+    ),
+  ]
+
+  @property
+  def _mesh(self) -> bool:
+    return self.builder_config.name == "mesh"
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return self.dataset_info_from_configs(
+      features=tfds.features.FeaturesDict(
+        mesh_features() if self._mesh else keypoint_features()
+      ),
+      homepage="https://google.github.io/aistplusplus_dataset",
+      license="CC BY 4.0",
+    )
+
+  def _split_generators(self, dl_manager):
+    raw = pathlib.Path(dl_manager.manual_dir)
+    lists = annotations.read_lists(raw)
+    body = None
+    if self._mesh:  # the owners fitted the male body
+      found = smpl_folder.load(smpl_folder.folders(raw), ("male",))
+      body = found and bodies.for_joints(found["male"])
+    return {
+      split: self._generate_examples(raw, names, lists.settings, body)
+      for split, names in lists.splits.items()
+    }
+
+  def _generate_examples(self, raw, names, settings, body):
+    for name in names:
+      if name not in settings:
+        raise ValueError(
+          f"{raw}: got no setting for {name} in cameras/mapping.txt, expected one; get "
+          "the file again."
+        )
+      cameras = annotations.read_cameras(raw, settings[name])
+      points = annotations.read_keypoints_3d(raw, name)
+      limbs.require_metres(points, SKELETON.name, f"{raw / 'keypoints3d' / name}.pkl")
+      if self._mesh:
+        made = mesh_records(raw, name, cameras, points, body)
+      else:
+        made = keypoint_records(raw, name, cameras, points)
+      for record in made:
+        yield f"{name}_{record['camera']}", record
+
+
+def keypoint_features() -> dict:
+  """Those of `sequences.features`, with the `confidence` of the detected keypoints."""
+  tensor = tfds.features.Tensor(shape=(None, 17), dtype=np.float32, encoding="bytes")
+  return sequences.features(SKELETON) | dict(confidence=tensor)
+
+
+def mesh_features() -> dict:
+  """Those of `sequences.mesh_features`, of spin49 or coco17, with scale and place."""
+
+  def tensor(*shape):
+    return tfds.features.Tensor(shape=shape, dtype=np.float32, encoding="bytes")
+
+  return sequences.mesh_features(SKELETON) | dict(
+    keypoints_2d=tensor(None, None, 2),
+    joints_3d=tensor(None, None, 3),
+    smpl_scale=np.float32,
+    smpl_translation=tensor(None, 3),
+  )
+
+
+def _views(name: str, cameras: dict):
+  """(number, camera) of each view that is right."""
+  for i, view in enumerate(annotations.VIEWS):
+    if (name, view) not in annotations.LEFT_OUT:
+      yield i, cameras[view]
+
+
+def _filmed(name: str, joints: np.ndarray, camera, skeleton) -> dict:
+  """The record of joints of the world; frames with NaN are not valid."""
+  known = np.isfinite(joints).all((1, 2))
+  tags = name.split("_")
+  record = sequences.record(
+    np.where(known[:, None, None], joints, 0),
+    camera,
+    skeleton=skeleton,
+    fps=annotations.FPS,
+    sequence=name,
+    subject=next((tag for tag in tags if tag[:1] == "d"), ""),
+    action=tags[0],
+  )
+  return record | dict(frame_valid=record["frame_valid"] & known)
+
+
+def keypoint_records(raw, name, cameras, points):
+  """A record for each view: what was detected in it, and the joints that it saw.
+
+  Raises:
+    ValueError: the two files do not have as many frames.
+  """
+  detected = annotations.read_keypoints_2d(raw, name)
+  _require_length(raw, name, "keypoints2d", detected.shape[1], points)
+  for i, camera in _views(name, cameras):
+    record = _filmed(name, points, camera, SKELETON)
+    found = np.isfinite(detected[i]).all(-1)
+    seen = np.where(found[..., None], detected[i], 0).astype(np.float32)
+    yield record | dict(
+      keypoints_2d=seen[..., :2],
+      confidence=seen[..., 2],
+      frame_valid=np.isfinite(points).all((1, 2)) & found.all(-1),
+    )
+
+
+def mesh_records(raw, name, cameras, points, body):
+  """A record for each view: the SMPL motion, and joints projected by the camera.
+
+  Raises:
+    ValueError: the files do not have as many frames.
+  """
+  motion = annotations.read_motion(raw, name)
+  frames = len(motion.rotations)
+  _require_length(raw, name, "motions", frames, points)
+  joints, skeleton = points, SKELETON
+  betas = np.zeros((frames, 10), np.float32)
+  turn, metres = annotations.TURN, annotations.METRES
+  if body is not None:
+    posed = bodies.pose(body, motion.rotations.astype(np.float32), betas)
+    placed = motion.scaling * bodies.joints_49(body, posed).astype(np.float64)
+    joints = metres * (placed + motion.translation[:, None]) @ turn.T
+    skeleton = skeletons.get("spin49")
+  for _, camera in _views(name, cameras):
+    seen = motion.rotations.copy()
+    seen[:, 0] = camera.rotation.astype(np.float64) @ turn @ motion.rotations[:, 0]
+    yield _filmed(name, joints, camera, skeleton) | dict(
+      smpl_pose=geometry.matrix_to_axis_angle(seen).astype(np.float32),
+      betas=betas,
+      smpl_scale=np.float32(metres * motion.scaling),
+      smpl_translation=(metres * motion.translation @ turn.T).astype(np.float32),
+    )
+
+
+def _require_length(raw, name, folder: str, frames: int, points: np.ndarray) -> None:
+  if frames != len(points):
+    raise ValueError(
+      f"{raw / folder / name}.pkl: got {frames} frames, and {len(points)} in "
+      "keypoints3d, expected as many; get both files again."
+    )

@@ -1,0 +1,1 @@
+"""Any folder of BVH files, filmed by virtual cameras."""

@@ -1,0 +1,1 @@
+"""Any folder of 2D keypoints, with 3D joints if there are any."""

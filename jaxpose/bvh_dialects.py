@@ -1,0 +1,172 @@
+"""Which joint of a BVH file is which: the conversions of CMU's takes, and map files."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from jaxpose import skeletons
+
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
+CMU_UNIT = 0.0254 / 0.45  # The CMU database counts in 1/0.45 inch.
+# Axis of the file that points up -> rows of the turn to a world with z up.
+UP = {
+  "x": ((0, 1, 0), (0, 0, 1), (1, 0, 0)),
+  "y": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
+  "z": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+  "-x": ((0, -1, 0), (0, 0, 1), (-1, 0, 0)),
+  "-y": ((1, 0, 0), (0, 0, 1), (0, -1, 0)),
+  "-z": ((1, 0, 0), (0, -1, 0), (0, 0, -1)),
+}
+_JOINTS = skeletons.get("h36m17").joints
+
+
+@dataclasses.dataclass(frozen=True)
+class Dialect:
+  """Joint names and unit of one kind of BVH file.
+
+  Attributes:
+    unit: metres in one unit of length.
+    joints: for each h36m17 joint the BVH joints whose mean it is.
+    rotations: for each of SMPL's joints without the hands the BVH joint whose world
+      rotation it has; empty if that is not known.
+    head: offset of the h36m17 head in the frame of its BVH joint, file units.
+    up: axis of the file that points up, a key of `UP`.
+    t_pose: a first frame whose root rotation is exactly 0 is an inserted T-pose.
+  """
+
+  unit: float
+  joints: tuple[tuple[str, ...], ...]
+  rotations: tuple[str, ...] = ()
+  head: tuple[float, float, float] = (0.0, 0.0, 0.0)
+  up: str = "y"
+  t_pose: bool = True
+
+
+def _joints(text: str) -> tuple[tuple[str, ...], ...]:
+  return tuple(tuple(word.split("+")) for word in text.split())
+
+
+# In the order of the skeleton h36m17: hip, right leg, left leg, spine to head, left
+# arm, right arm. The first two are the same skeleton under other names.
+DIALECTS = {
+  "motionbuilder": Dialect(
+    CMU_UNIT,
+    _joints("""
+      LeftUpLeg+RightUpLeg
+      RightUpLeg RightLeg RightFoot
+      LeftUpLeg LeftLeg LeftFoot
+      Spine Neck1 Head Head_end
+      LeftArm LeftForeArm LeftHand
+      RightArm RightForeArm RightHand
+    """),
+    tuple(
+      """
+      Hips LeftUpLeg RightUpLeg LowerBack LeftLeg RightLeg Spine LeftFoot RightFoot
+      Spine1 LeftToeBase RightToeBase Neck1 LeftShoulder RightShoulder Head
+      LeftArm RightArm LeftForeArm RightForeArm LeftHand RightHand
+      """.split()
+    ),
+  ),
+  "3dsmax": Dialect(
+    CMU_UNIT,
+    _joints("""
+      LeftHip+RightHip
+      RightHip RightKnee RightAnkle
+      LeftHip LeftKnee LeftAnkle
+      Chest Neck Head Head_end
+      LeftShoulder LeftElbow LeftWrist
+      RightShoulder RightElbow RightWrist
+    """),
+    tuple(
+      """
+      Hips LeftHip RightHip lowerback LeftKnee RightKnee Chest LeftAnkle RightAnkle
+      Chest2 LeftToe RightToe Neck LeftCollar RightCollar Head
+      LeftShoulder RightShoulder LeftElbow RightElbow LeftWrist RightWrist
+      """.split()
+    ),
+  ),
+  "daz": Dialect(
+    0.01,
+    _joints("""
+      lThigh+rThigh
+      rThigh rShin rFoot
+      lThigh lShin lFoot
+      abdomen+chest neck head head
+      lShldr lForeArm lHand
+      rShldr rForeArm rHand
+    """),
+    tuple(
+      """
+      hip lThigh rThigh abdomen lShin rShin abdomen lFoot rFoot
+      chest lFoot rFoot neck lCollar rCollar head
+      lShldr rShldr lForeArm rForeArm lHand rHand
+      """.split()
+    ),
+    head=(0.0, 11.5, 2.0),
+  ),
+}
+
+
+def dialect_of(settings: Mapping) -> Dialect:
+  """The dialect that a skeleton map file describes.
+
+  Args:
+    settings: `joints`: h36m17 joint -> BVH joint or list of those whose mean it is;
+      `unit`: a key of `UNITS` or metres; and, if wanted, `up`, `head` and `t_pose` of
+      `Dialect`. Or `dialect`, a key of `DIALECTS`, and what of it to change.
+
+  Raises:
+    ValueError: something is missing, unknown or of the wrong kind.
+  """
+  known = ("dialect", "joints", "unit", "up", "head", "t_pose")
+  _require(not (set(settings) - set(known)), sorted(settings), f"only {known}")
+  name = settings.get("dialect")
+  _require(name is None or name in DIALECTS, name, f"dialect to be in {list(DIALECTS)}")
+  base = DIALECTS.get(name)
+  joints = dict(zip(_JOINTS, base.joints, strict=True)) if base else {}
+  for joint, names in settings.get("joints", {}).items():
+    names = [names] if isinstance(names, str) else names
+    _require(joint in _JOINTS, joint, f"joints to hold h36m17's: {', '.join(_JOINTS)}")
+    words = isinstance(names, list) and all(isinstance(n, str) for n in names)
+    _require(words and bool(names), names, f"joints.{joint} to be BVH joints")
+    joints[joint] = tuple(names)
+  lacking = [joint for joint in _JOINTS if joint not in joints]
+  _require(not lacking, f"no {', '.join(lacking)}", "joints to hold all of h36m17")
+  unit = settings.get("unit", base.unit if base else None)
+  unit = UNITS.get(unit, unit) if isinstance(unit, str) else unit
+  number = isinstance(unit, int | float) and not isinstance(unit, bool) and unit > 0
+  _require(number, unit, f"unit to be in {list(UNITS)} or metres above 0")
+  up = settings.get("up", base.up if base else "y")
+  _require(up in UP, up, f"up to be in {list(UP)}")
+  head = settings.get("head", base.head if base else (0.0, 0.0, 0.0))
+  three = isinstance(head, list | tuple) and len(head) == 3
+  _require(
+    three and all(isinstance(x, int | float) for x in head), head, "head to be x, y, z"
+  )
+  t_pose = settings.get("t_pose", base.t_pose if base else False)
+  _require(isinstance(t_pose, bool), t_pose, "t_pose to be true or false")
+  ordered = tuple(joints[joint] for joint in _JOINTS)
+  rotations = base.rotations if base else ()
+  return Dialect(float(unit), ordered, rotations, tuple(map(float, head)), up, t_pose)
+
+
+def _require(fine: bool, got, expected: str) -> None:
+  if not fine:
+    raise ValueError(f"skeleton map: got {got!r}, expected {expected}.")
+
+
+def find_dialect(names: tuple[str, ...]) -> Dialect:
+  """The dialect whose joints are all there; ValueError with what is missing if none."""
+  lacking = {name: missing(dialect, names) for name, dialect in DIALECTS.items()}
+  for name, joints in lacking.items():
+    if not joints:
+      return DIALECTS[name]
+  nearest = min(lacking, key=lambda name: len(lacking[name]))
+  raise ValueError(
+    f"got a skeleton that is none of {', '.join(DIALECTS)}; the nearest, {nearest}, "
+    f"needs {', '.join(lacking[nearest])} as well."
+  )
+
+
+def missing(dialect: Dialect, names: tuple[str, ...]) -> list[str]:
+  """Joints of the dialect that are not among the names."""
+  return sorted({joint for group in dialect.joints for joint in group} - set(names))
