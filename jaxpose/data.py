@@ -52,7 +52,8 @@ class PoseData:
       (n, j, 2) in `normalize_screen` coordinates, `joints_3d` (n, j, 3) metres in the
       camera's frame; of bodies also `smpl_pose` (n, 24, 3) and `betas` (n, 10), see
       `sequences.mesh_features`; of image features also `features` (n, c) and
-      `confidence` (n, j) of the keypoints, which then are in crop units.
+      `confidence` (n, j) of the keypoints, which then are in crop units; of tests with
+      frames that are context alone also `frame_scored` (n,).
     runs: arrays with a leading axis over runs: `first` and `last` frame number
       (inclusive); `camera_rotation` (r, 3, 3), `camera_position` (r, 3) where cameras
       are known; `has_joints_3d` and `has_smpl` (r,) where some records lack these.
@@ -114,6 +115,8 @@ def from_records(records, skeleton: skeletons.Skeleton | None = None) -> PoseDat
       text["camera"],
       float(record["fps"]),
     )
+    if "frame_scored" in record:
+      arrays["frame_scored"] = np.asarray(record["frame_scored"], bool)
     valid = np.asarray(record["frame_valid"], bool)
     for key, array in arrays.items():
       if not np.isfinite(array[valid]).all():

@@ -1,4 +1,4 @@
-"""Interprets the pickle in a file of `joblib.dump`, operation by operation.
+"""Interprets the pickles of `joblib.dump` and `numpy.save`, operation by operation.
 
 Only a handful of things may be named in it, and they become arrays, dicts and text
 here; nothing else is called.
@@ -7,11 +7,11 @@ here; nothing else is called.
 import dataclasses
 import functools
 import math
-import mmap
 import os
 import pickletools
 import re
 import types
+from collections.abc import Sized
 
 import numpy as np
 
@@ -30,6 +30,7 @@ _NAMES = frozenset(
 )
 _DTYPE = re.compile(r"b1|[iu][1248]|f[248]|[SU][1-9]\d{0,5}|O8?")
 _PLAIN = str | bytes | int | float | None | np.generic
+_HELD = _PLAIN | dict | list | np.ndarray  # what arrays of objects may hold
 _PUSHES = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _OPERANDS = frozenset(
   "BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT BINUNICODE SHORT_BINUNICODE "
@@ -63,13 +64,13 @@ def _expect(value: object, kind: type | types.UnionType) -> object:
 
 
 class Reader:
-  """Interprets the pickle in a mapped file.
+  """Interprets the pickle in a file that knows its size; joblib's are mapped.
 
   A few operations can ask for any amount of memory (large declared sizes, one text
   encoded a million times), so arrays must fit the file and copies are charged.
   """
 
-  def __init__(self, content: mmap.mmap):
+  def __init__(self, content: Sized):
     self.content = content
     self.budget = 8 * len(content)
 
@@ -128,8 +129,8 @@ class Reader:
           return stack.pop()
         case name:
           raise InvalidJoblibFile(
-            f"refused: its pickle uses the operation {name}, which joblib does not "
-            "write; nothing was executed, get the file from its owner."
+            f"refused: its pickle uses the operation {name}, which joblib and numpy do "
+            "not write; nothing was executed, get the file from its owner."
           )
     raise AssertionError("genops ends with STOP or an error")
 
@@ -192,7 +193,7 @@ class Reader:
     self._spend(8 * len(_expect(raw, list)))
     values = np.empty(len(raw), object)
     for i, value in enumerate(raw):
-      values[i] = _expect(value, _PLAIN)
+      values[i] = _expect(value, _HELD)
     return values.reshape(_shape(shape), order=order)
 
   def _array(self, shape: tuple, dtype: np.dtype, raw: bytes, order="C") -> np.ndarray:

@@ -153,6 +153,9 @@ def sequence_predictions(
 ) -> list[protocols.SequencePrediction]:
   """Poses of frames, put together by run as the protocols want them."""
   run = data.run_of_frame[frames]
+  valid = np.ones(len(run), bool)
+  if "frame_scored" in data.frames:
+    valid = np.asarray(data.frames["frame_scored"])[frames]
   target = np.asarray(data.frames["joints_3d"])[frames]
   edges = np.r_[0, np.flatnonzero(np.diff(run)) + 1, len(run)]
   return [
@@ -161,6 +164,7 @@ def sequence_predictions(
       target[a:b],
       data.views[run[a]].subject,
       data.views[run[a]].action,
+      valid[a:b],
       vertex_error=None if vertex_error is None else vertex_error[a:b],
     )
     for a, b in itertools.pairwise(edges)

@@ -1,6 +1,7 @@
 """Every config: locked, free of code, and its training step traces at full size."""
 
 import ast
+import dataclasses
 import functools
 import json
 import re
@@ -16,6 +17,8 @@ from jaxpose import models
 from jaxpose import optimizers
 from jaxpose import resources
 from jaxpose import scoring
+from jaxpose import skeleton_maps
+from jaxpose import skeletons
 from jaxpose import training
 from tests import small_data
 from tests import small_runs
@@ -46,11 +49,23 @@ EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=[path.stem for path in F
 EVERY_CASE = pytest.mark.parametrize(("path", "variant"), CASES)
 
 
+# Data set -> its skeleton, where keypoints are those of another than h36m17.
+SKELETONS = {"humaneva": "humaneva15", "mpi_inf_3dhp": "mpi3dhp17"}
+
+
 @functools.cache
-def poses_for(inputs: tuple[str, ...]) -> data.PoseData:
+def poses_for(inputs: tuple[str, ...], name: str) -> data.PoseData:
   """Data of the kind that a model with these inputs is trained on."""
   if inputs == ("keypoints_2d",):
-    return small_data.pose_data((300, 40))
+    poses = small_data.pose_data((300, 40))
+    if name not in SKELETONS:
+      return poses
+    frames = {
+      key: skeleton_maps.convert(array, "h36m17", SKELETONS[name])
+      for key, array in poses.frames.items()
+    }
+    skeleton = skeletons.get(SKELETONS[name])
+    return dataclasses.replace(poses, frames=frames, skeleton=skeleton)
   poses = small_data.mesh_data((40, 20))
   if inputs == ("features",):
     n = poses.num_frames
@@ -69,7 +84,7 @@ def test_a_training_step_traces_at_full_size(path, variant):
   config = small_runs.get_config(str(path), variant)
   if config.model.get("body") == "smpl":
     config.model.body = "free_small"  # in place of licensed files
-  poses = poses_for(tuple(config.inputs))
+  poses = poses_for(tuple(config.inputs), config.data.name)
   module = models.build(**config.model.to_dict())
   lengths = dict(total_steps=config.total_steps or 100, steps_per_epoch=10, epochs=10)
   lr = training.schedule(config.schedule.to_dict(), **lengths)
@@ -95,7 +110,7 @@ def test_a_training_step_traces_at_full_size(path, variant):
     window=window,
   )
   shapes = dict(
-    keypoints_2d=jnp.zeros((1, window, 17, 2)),
+    keypoints_2d=jnp.zeros((1, window, poses.skeleton.num_joints, 2)),
     keypoints_crop=jnp.zeros((1, window, 17, 5)),
     features=jnp.zeros((1, window, 2048)),
   )

@@ -24,6 +24,8 @@ ONLY = {
     *("jaxpose.bvh", "jaxpose.bvh_maps", "jaxpose.array_pickle", "jaxpose.user_folder"),
     *("jaxpose.limbs", "jaxpose.smpl_folder", "jaxpose.bvh_dialects"),
     *("jaxpose.keypoint_files", "jaxpose.keypoint_tracks", "jaxpose.gaps"),
+    *("jaxpose.benchmark_record", "jaxpose.object_npz", "jaxpose.videopose3d_npz"),
+    *("cdflib", "h5py", "scipy.io"),
   ),
   "datasets/build.py": ("tensorflow_datasets",),
   "jaxpose/models/*.py": (
@@ -65,6 +67,15 @@ ONLY = {
   "jaxpose/transforms.py": (*BASE, *ARRAYS),
   "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),
   "jaxpose/joblib_pickle.py": ("numpy",),
+  "jaxpose/object_npz.py": ("jaxpose.joblib_pickle", "numpy"),
+  "jaxpose/resection.py": (*BASE, "jaxtyping", "numpy"),
+  "jaxpose/benchmark_record.py": (
+    *(*BASE, "jaxpose.limbs", "jaxpose.sequences"),
+    *("jaxtyping", "numpy", "tensorflow_datasets"),
+  ),
+  "jaxpose/videopose3d_npz.py": (
+    *("jaxpose.cameras", "jaxpose.object_npz", "jaxpose.resection", "numpy"),
+  ),
   "jaxpose/joblib_file.py": ("jaxpose.joblib_pickle", "numpy"),
   "jaxpose/vibe_record.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/vibe_db.py": (

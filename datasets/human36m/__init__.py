@@ -1,1 +1,1 @@
-"""Human3.6M, in the form that GLoT reads."""
+"""Human3.6M: joints and keypoints, and image features for GLoT."""

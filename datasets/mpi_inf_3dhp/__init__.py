@@ -1,1 +1,1 @@
-"""MPI-INF-3DHP, in the form that GLoT reads."""
+"""MPI-INF-3DHP: joints and keypoints, and image features for GLoT."""

@@ -1,11 +1,17 @@
-"""TFDS builder of MPI-INF-3DHP, from the databases of VIBE and TCMR."""
+"""TFDS builder of MPI-INF-3DHP, in the forms in which the field has it."""
 
+import pathlib
 import re
 
 import tensorflow_datasets as tfds
 
+from jaxpose import benchmark_record
 from jaxpose import sequences
 from jaxpose import vibe_db
+
+from . import official
+from . import pstmo
+from .protocol import SKELETON
 
 # Split -> names that its file may have. What is called "val" are the test sequences.
 _TEST = ("mpii3d_val_scale12_db",)
@@ -27,29 +33,39 @@ SOURCE = vibe_db.Source(joints_2d=(49,), joints_3d=(49,), labels=labels)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-  """One record is one segment of one camera's video."""
+  """One record is one camera's view of one sequence, or a segment of it."""
 
   VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES = {"1.0.0": "The databases that GLoT reads."}  # noqa: RUF012
+  RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
-    "Put mpii3d_train_scale12_db.pt and mpii3d_val_scale12_db.pt "
-    "in manual_dir; README.md says where to get them."
+    "Put the files of the config in manual_dir; README.md says which they are and "
+    "where to get them."
   )
   BUILDER_CONFIGS = [  # noqa: RUF012
     tfds.core.BuilderConfig(name="glot", description="Plain features."),
     tfds.core.BuilderConfig(
       name="glot_occ", description="Training features of images with pasted objects."
     ),
+    tfds.core.BuilderConfig(name="official", description="Joints of the release."),
+    tfds.core.BuilderConfig(name="pstmo", description="P-STMO's files."),
   ]
 
   def _info(self) -> tfds.core.DatasetInfo:
+    features = benchmark_record.features(SKELETON, cameras=False, context=True)
+    if self.builder_config.name in STEMS:
+      features = sequences.crop_features()
     return self.dataset_info_from_configs(
-      features=tfds.features.FeaturesDict(sequences.crop_features()),
-      disable_shuffling=True,  # the order of the videos is the file's
+      features=tfds.features.FeaturesDict(features),
+      disable_shuffling=True,  # the order of the sequences is the files'
     )
 
   def _split_generators(self, dl_manager):
-    paths = vibe_db.find(dl_manager.manual_dir, STEMS[self.builder_config.name])
+    config, raw = self.builder_config.name, pathlib.Path(dl_manager.manual_dir)
+    if config == "official":
+      return official.splits(raw)
+    if config == "pstmo":
+      return pstmo.splits(raw)
+    paths = vibe_db.find(raw, STEMS[config])
     return {split: self._generate_examples(paths[split], split) for split in paths}
 
   def _generate_examples(self, path, split):

@@ -1,0 +1,1 @@
+"""HumanEva-I, as prepared by VideoPose3D."""
