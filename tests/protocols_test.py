@@ -33,7 +33,7 @@ def test_every_protocol_says_what_its_number_means(name):
   roots = ("as predicted", "zeroed", "re-centred", "hips re-centred")
   assert protocol.root in roots
   assert protocol.averaging in ("frames", "actions", "subjects_actions")
-  assert set(protocol.metrics) <= set(metrics.METRICS)
+  assert set(protocol.metrics) <= {*metrics.METRICS, "mpvpe"}
 
 
 @pytest.mark.parametrize("name", list(protocols.PROTOCOLS))
@@ -43,7 +43,8 @@ def test_a_perfect_prediction_scores_zero_error(name):
   target = rng.normal(size=(5, len(protocol.joints), 3)).astype(np.float32)
   root = skeletons.get(protocol.skeleton).root
   pred = target - target[:, root : root + 1]
-  result = protocols.score(protocol, [SequencePrediction(pred, target, "S1", "Jog 1")])
+  perfect = SequencePrediction(pred, target, "S1", "Jog 1", vertex_error=np.zeros(5))
+  result = protocols.score(protocol, [perfect])
   assert result.total == pytest.approx(0, abs=1e-3)
   if "pck" in protocol.metrics:
     assert result.totals["pck"] == 100
@@ -137,6 +138,18 @@ def test_velocity_is_taken_within_sequences_and_not_across_invalid_frames():
   assert protocols.score("h36m_mpjve", [masked]).total == pytest.approx(0, abs=1e-3)
   result = protocols.score("h36m_mpjve", [moved(still, pred=jump)])
   assert result.total == pytest.approx(1000 * np.sqrt(3) * 2 / 5, rel=1e-3)
+
+
+def test_vertex_errors_are_averaged_over_valid_frames():
+  joints = np.zeros((4, 14, 3), np.float32)
+  error = np.asarray([0.01, 0.02, 0.06, np.nan])
+  valid = np.asarray([1, 1, 1, 0], bool)
+  part = SequencePrediction(joints, joints, "S1", "walk", valid, error)
+  result = protocols.score("mesh_vertices", [part])
+  assert result.total == pytest.approx(30)
+  assert result.protocol.unit == "mm"
+  with pytest.raises(ValueError, match="got joints alone, expected vertex errors"):
+    protocols.score("mesh_vertices", [dataclasses.replace(part, vertex_error=None)])
 
 
 def test_invalid_frames_do_not_count_even_if_nan():
