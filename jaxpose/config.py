@@ -30,6 +30,12 @@ def base_config() -> ml_collections.ConfigDict:
   config.data.mix = ()
   config.data.without_smpl = ()  # "NAME/CONFIG" of which only joints are used
   config.data.device_resident = True  # sequences on the accelerator, cut there
+  # Of multi-view data: cameras of a window, None for all of a data set of pictures; of
+  # motion, from one camera each if None. Crops have crop_size pixels; motion is taken
+  # every stride frames.
+  config.data.views = ml_collections.config_dict.placeholder(int)
+  config.data.crop_size = 64
+  config.data.stride = 1
 
   config.augment = ml_collections.ConfigDict()
   config.augment.flip = True  # each window a second time, mirrored
@@ -40,6 +46,16 @@ def base_config() -> ml_collections.ConfigDict:
   config.augment.label_rounding = False  # GLoT's rounding of the targets to float16
   config.augment.random_shape = False  # each window by a person of another shape
   config.augment.body = "free"  # whose shapes these are
+
+  config.augment_views = ml_collections.ConfigDict()  # of multi-view data
+  config.augment_views.mirror = True  # scenes of half of the windows
+  config.augment_views.turn = True  # the world about its vertical axis
+  config.augment_views.zoom = 0.0  # of crops, as a share
+  config.augment_views.shift = 0.0  # of crops, as a share of their side
+  config.augment_views.color = 0.0  # changes of brightness, contrast and tint
+  config.augment_views.erase = 0.0  # chance that a rectangle of a picture is covered
+  config.augment_views.drop_views = 0.0  # chance that a view is missing
+  config.augment_views.keypoint_noise = 1.0  # factor on a lifter's 2D errors
 
   config.losses = dict(joints=dict(fn="mpjpe", key="joints_3d", weight=1.0))
   config.optimizer = dict(name="adamw", weight_decay=1e-4)
@@ -52,5 +68,10 @@ def base_config() -> ml_collections.ConfigDict:
   config.save_every = 1000
   config.evals = dict()  # name -> arguments of scoring.Evaluation
   config.init_from = ml_collections.config_dict.placeholder(str)  # weights to start at
+  # Parts of the model, names of its top-level parameters: that start anew though there
+  # is init_from, and that start from weights of their own, such as lifting=LIFTER.
+  config.init_new = ()
+  config.init_parts = dict()
+  config.lr_factors = dict()  # part -> factor on its learning rate
   config.init_spin = ml_collections.config_dict.placeholder(str)  # SPIN's, for GLoT
   return config.lock()

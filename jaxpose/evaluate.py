@@ -18,14 +18,12 @@ from absl import logging
 from jax.sharding import Mesh
 
 from jaxpose import data as pose_data
+from jaxpose import kinds
 from jaxpose import pretrained
 from jaxpose import protocols
 from jaxpose import runtime
-from jaxpose.mesh_scoring import scorer_for
 from jaxpose.scoring import Evaluation
 from jaxpose.scoring import Scored
-from jaxpose.scoring import Scorer
-from jaxpose.scoring import comparison_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -52,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument(
     "--reversed_tail", type=int, default=0, help="7 for GLoT's published numbers"
   )
-  parser.add_argument("--batch_size", type=int, default=256, help="windows at a time")
+  parser.add_argument("--batch_size", type=int, help="windows at a time")
   parser.add_argument("--out", help="folder for scores.json, scores.md and a picture")
   args = parser.parse_args(argv)
   try:
@@ -76,9 +74,13 @@ def _run(args: argparse.Namespace) -> None:
     data_dir=args.data_dir or trained.get("data_dir"),
     manual_dir=args.manual_dir or trained.get("manual_dir"),
   )
-  load = functools.cache(functools.partial(pose_data.load, folder))
-  scorer_cls, names = scorer_for(load(args.split))
-  if scorer_cls is Scorer and (args.body or args.reversed_tail):
+  knobs = {k: info[k] for k in ("views", "crop_size", "stride") if k in info}
+  load = functools.cache(
+    functools.partial(kinds.load, folder, window=loaded.window, **knobs)
+  )
+  kind = kinds.of(load(args.split).frames)
+  names = kind.protocols
+  if kind is not kinds.BODIES and (args.body or args.reversed_tail):
     raise ValueError(
       f"got --body or --reversed_tail with {name}, expected neither: its records are "
       "joints, not bodies."
@@ -89,14 +91,14 @@ def _run(args: argparse.Namespace) -> None:
     args.split, names, flip=args.flip, reversed_tail=args.reversed_tail
   )
   mesh = Mesh(np.asarray(jax.devices()), ("data",))
-  options = {} if args.body is None else dict(body=args.body)
-  scorer = scorer_cls(
+  options = dict(body=args.body, batch_size=args.batch_size)
+  options = {key: value for key, value in options.items() if value is not None}
+  scorer = kind.scorer(
     loaded.module,
     load,
     window=loaded.window,
     inputs=loaded.inputs,
     mesh=mesh,
-    batch_size=args.batch_size,
     **options,
   )
   label = loaded.model.get("variant", loaded.model["name"])
@@ -107,15 +109,16 @@ def _run(args: argparse.Namespace) -> None:
     write_report(args.out, scored, evaluation, title=f"{name} {args.split}")
 
 
-def report_text(scored: Scored, evaluation: Evaluation, title: str) -> str:
+def report_text(scored, evaluation: Evaluation, title: str) -> str:
   """Markdown: the comparison, then each protocol in full by action."""
   model = list(scored.rows)[-1]
   parts = [
-    f"# {title}: {len(scored.frames):,} frames"
+    f"# {title}: {scored.num_frames:,} frames"
     + (", flip averaging" if evaluation.flip else ""),
-    comparison_table(scored.rows, evaluation.protocols),
+    scored.table(),
   ]
-  for name in evaluation.protocols:
+  # Tables by action of every protocol, which clips of several views do not have.
+  for name in evaluation.protocols if isinstance(scored, Scored) else ():
     protocol = protocols.get(name)
     parts.append(
       f"{name}: {len(protocol.joints)} joints ({protocol.skeleton}), root "
@@ -127,7 +130,7 @@ def report_text(scored: Scored, evaluation: Evaluation, title: str) -> str:
 
 
 def write_report(
-  folder: str | os.PathLike, scored: Scored, evaluation: Evaluation, title: str
+  folder: str | os.PathLike, scored, evaluation: Evaluation, title: str
 ) -> pathlib.Path:
   """Writes `scores.json`, `scores.md` and `scores.png` into a new folder.
 
@@ -140,13 +143,22 @@ def write_report(
       f"{folder} has scores already, which are never overwritten; name another --out."
     )
   folder.mkdir(parents=True, exist_ok=True)
-  numbers = {
-    label: {
-      name: dict(total=r.total, unit=r.protocol.unit, rows=r.table)
-      for name, r in results.items()
+  if isinstance(scored, Scored):
+    numbers = {
+      label: {
+        name: dict(total=r.total, unit=r.protocol.unit, rows=r.table)
+        for name, r in results.items()
+      }
+      for label, results in scored.rows.items()
     }
-    for label, results in scored.rows.items()
-  }
+  else:
+    numbers = {
+      label: {
+        name: dict(total=value, unit=scored.columns[name][1])
+        for name, value in row.items()
+      }
+      for label, row in scored.rows.items()
+    }
   (folder / "scores.json").write_text(json.dumps(numbers, indent=2) + "\n")
   (folder / "scores.md").write_text(report_text(scored, evaluation, title))
   scored.draw(folder / "scores.png", title=title)

@@ -139,13 +139,6 @@ class MeshScorer:
     return Scored(results, scored, joints[label], frames, picture)
 
 
-def scorer_for(data: PoseData) -> tuple[type, tuple[str, ...]]:
-  """What evaluates models of this data, of bodies or of joints, and its protocols."""
-  if "smpl_pose" in data.frames:
-    return MeshScorer, DEFAULT_PROTOCOLS
-  return scoring.Scorer, scoring.DEFAULT_PROTOCOLS
-
-
 def known_bodies(data: PoseData, frames: np.ndarray) -> Bodies | None:
   """The true bodies of frames; None if some records have none."""
   if not np.all(data.runs.get("has_smpl", True)):

@@ -144,7 +144,7 @@ def move_crops(
   images = batch["images"]
   size = images.shape[-2]
   moved = multiview_crops.resample(
-    images.reshape(-1, *images.shape[-3:]).astype(xp.float32),
+    images.reshape(zoom.size, *images.shape[-3:]).astype(xp.float32),
     zoom.reshape(-1),
     shift.reshape(-1, 2),
   )

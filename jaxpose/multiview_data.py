@@ -53,6 +53,21 @@ class MultiviewData:
   scale: float
 
   @property
+  def frames(self) -> dict[str, np.ndarray]:
+    """The clips: what windows are gathered from."""
+    return self.clips
+
+  @property
+  def runs(self) -> dict[str, np.ndarray]:
+    """Nothing: clips carry all that is theirs."""
+    return {}
+
+  @property
+  def num_frames(self) -> int:
+    """Frames of all clips."""
+    return int(self.clips["frame_mask"].sum())
+
+  @property
   def size(self) -> int:
     """Pixels along each side of a crop."""
     return self.clips["images"].shape[-2]
@@ -111,7 +126,7 @@ def from_records(
   Raises:
     ValueError: no record, or records of several skeletons.
   """
-  names = {_text(records[i]["skeleton"]) for i in range(len(records))}
+  names = {text(records[i]["skeleton"]) for i in range(len(records))}
   if len(names) != 1:
     raise ValueError(
       f"got {len(records)} records of the skeletons {sorted(names)}, expected at least "
@@ -124,13 +139,12 @@ def from_records(
   v = max(c["view_mask"].shape[1] for c in cropped)
   clips = {}
   for key in list(cropped[0]):
-    fill = 1.0 if key in ("intrinsics", "boxes") else 0
-    parts = [_filled(key, c.pop(key), t, v, fill) for c in cropped]
+    parts = [filled(key, c.pop(key), t, v) for c in cropped]
     clips[key] = np.stack(parts)
   sources = tuple(
     Source(
-      *(_text(r[key]) for key in ("sequence", "subject", "action")),
-      tuple(_text(name) for name in r["cameras"]),
+      *(text(r[key]) for key in ("sequence", "subject", "action")),
+      tuple(text(name) for name in r["cameras"]),
       float(r["fps"]),
     )
     for r in records
@@ -138,8 +152,8 @@ def from_records(
   return MultiviewData(clips, sources, skeletons.get(names.pop()), scale)
 
 
-def _filled(key: str, array: np.ndarray, t: int, v: int, fill) -> np.ndarray:
-  """An array of one clip with `t` frames and `v` views."""
+def filled(key: str, array: np.ndarray, t: int, v: int) -> np.ndarray:
+  """An array of one clip, filled up to `t` frames and `v` views."""
   if key.startswith("camera_"):
     more = v - len(array)
     rest = np.eye(3) if key == "camera_rotation" else np.zeros(3)
@@ -150,10 +164,12 @@ def _filled(key: str, array: np.ndarray, t: int, v: int, fill) -> np.ndarray:
   if key not in ("joints_3d", "joints_valid", "frame_mask"):
     widths.append((0, v - array.shape[1]))
   widths += [(0, 0)] * (array.ndim - len(widths))
+  fill = 1.0 if key in ("intrinsics", "boxes") else 0
   return np.pad(array, widths, constant_values=fill)
 
 
-def _text(value) -> str:
+def text(value) -> str:
+  """A name as a string, stored as such or as bytes."""
   return value.decode() if isinstance(value, bytes) else str(value)
 
 

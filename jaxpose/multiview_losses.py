@@ -2,11 +2,12 @@
 
 The released code has one, the mean squared error in crop pixels
 (`keypoints_2d_pixels`); all others are our choices. Each term is one number for a
-batch: the mean over what its weights count, 0 where they count nothing. The 3D term is
-`metrics.mpjpe` of `joints_3d`. Points are in crop units (see `jaxpose.crops`), lengths
+batch: the mean over what its weights count, 0 where they count nothing. Configs name
+them as in `TERMS`. Points are in crop units (see `jaxpose.crops`), lengths
 in metres.
 """
 
+import math
 from collections.abc import Sequence
 
 import jax
@@ -17,6 +18,8 @@ from jaxtyping import Bool
 from jaxtyping import Float
 from jaxtyping import Int
 
+from jaxpose import skeletons
+from jaxpose.geometry import safe_norm
 from jaxpose.multiview_crops import SCALE
 from jaxpose.triangulation import project_to_crop
 
@@ -24,6 +27,8 @@ Points = Float[Array, "b v t j 2"]
 Weight = Float[Array, "b v t j"] | Bool[Array, "b v t j"]
 Images = Float[Array, "b v t"] | Bool[Array, "b v t"]
 Scalar = Float[Array, ""]
+
+BONES = skeletons.get("h36m17").bones
 
 
 def keypoints_2d(pred: Points, target: Points, weight: Weight) -> Scalar:
@@ -165,3 +170,85 @@ def _cross_entropy(logits, target):
 def _mean(values, weight) -> Scalar:
   weight = weight.astype(values.dtype)
   return (weight * values).sum() / jnp.maximum(weight.sum(), 1e-6)
+
+
+# Terms by name in configs: what their predictions and targets are called, and how the
+# joints are chosen that count.
+TERMS = (
+  "views_2d",
+  "views_2d_pixels",
+  "relevance",
+  "confidence",
+  "views_3d",
+  "views_velocity_3d",
+  "reprojection",
+)
+
+
+def term(
+  out: dict, batch: dict, fn: str, key: str, *, joints: str = "known", **options
+) -> Scalar:
+  """A term by name, of a network's output and a batch's targets.
+
+  2D terms count images that are there, also those that the network did not see
+  (`present`), which it then finds from the others; `relevance` those that it saw.
+
+  Args:
+    out: of `models.multiview` or its lifter.
+    batch: of `multiview_batches`.
+    fn: name in `TERMS`; views_2d is `keypoints_2d`, views_3d the mean distance of
+      joints_3d, the others are the functions of their names.
+    key: of the prediction. Of 2D terms one with the shape of keypoints_2d, such as
+      keypoints_2d_spatial; of `relevance` relevance_0 and so on; of 3D terms joints_3d,
+      or joints_3d_reference for a network without cameras.
+    joints: whether 2D terms count all "known" joints inside the crop or only
+      "visible" ones.
+    **options: of the term's function; of `relevance` the `bones`, pairs of joints, and
+      the `grid`, by default the square that relevance_0 is about.
+
+  Raises:
+    ValueError: no such output or choice of joints, or the grid is not known.
+  """
+  pred_key = "joints_3d" if key == "joints_3d_reference" else key
+  if pred_key not in out:
+    raise ValueError(
+      f"loss term {fn!r}: got the key {key!r}, expected one of the model's outputs: "
+      f"{', '.join(sorted(out))}."
+    )
+  if joints not in ("known", "visible"):
+    raise ValueError(f"got joints={joints!r}, expected 'known' or 'visible'.")
+  pred, points = out[pred_key], batch["keypoints_2d"]
+  weight = batch[f"keypoints_{joints}"]
+  if fn == "relevance":
+    return _relevance_term(out, batch, key, weight, **options)
+  if fn in ("views_3d", "views_velocity_3d"):
+    target, valid = batch[key], batch["joints_3d_valid"]
+    if fn == "views_velocity_3d":
+      return velocity_3d(pred, target, valid, **options)
+    return _mean(safe_norm(pred - target), valid)
+  if fn == "confidence":
+    return confidence(pred, out["keypoints_2d"], points, weight, **options)
+  if fn == "reprojection":
+    cameras = ("camera_rotation", "camera_position", "crop_intrinsics")
+    rig = (batch[name] for name in cameras)
+    return reprojection(pred, batch["root_3d"], points, *rig, weight, **options)
+  function = keypoints_2d if fn == "views_2d" else keypoints_2d_pixels
+  return function(pred, points, weight, **options)
+
+
+def _relevance_term(out, batch, key, weight, *, bones=None, grid=None) -> Scalar:
+  """`relevance` against the bones of the true 2D poses."""
+  if grid is None:
+    side = math.isqrt(out["relevance_0"].shape[-1]) if "relevance_0" in out else 0
+    grid = (side, side)
+  if "relevance_0" in out and math.prod(grid) != out["relevance_0"].shape[-1]:
+    raise ValueError(
+      f"got the grid {tuple(grid)} for {out['relevance_0'].shape[-1]} patches, "
+      "expected its rows times columns to be as many; set grid in the loss term."
+    )
+  if not math.prod(grid):
+    raise ValueError("got no grid, expected its rows and columns in the loss term.")
+  target = relevance_target(batch["keypoints_2d"], weight, bones or BONES, tuple(grid))
+  patches = out[key.replace("relevance_", "relevance_patches_")]
+  present = out["present"] & batch["view_mask"]
+  return relevance(out[key], patches, target, present)

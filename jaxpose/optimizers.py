@@ -244,6 +244,38 @@ def build(
   return optax.chain(optax.clip_by_global_norm(clip), optimizer)
 
 
+def with_factors(
+  tx: optax.GradientTransformation, factors: dict[str, float]
+) -> optax.GradientTransformation:
+  """The optimiser with its steps in some parts of the model multiplied.
+
+  Args:
+    tx: whatever the gradient is, its updates are what is multiplied.
+    factors: top-level name of a part -> factor; 0 freezes it.
+
+  Raises:
+    ValueError: at the first step, if the model has no such part.
+  """
+  if not factors:
+    return tx
+
+  def update(updates, state, params=None):
+    unknown = [part for part in factors if part not in updates]
+    if unknown:
+      raise ValueError(
+        f"got lr_factors with {', '.join(unknown)}, expected parts of the model: "
+        f"{', '.join(updates)}."
+      )
+    updates, state = tx.update(updates, state, params)
+    scaled = {
+      part: optax.tree.scale(factors.get(part, 1.0), tree)
+      for part, tree in updates.items()
+    }
+    return scaled, state
+
+  return optax.GradientTransformation(tx.init, update)
+
+
 def build_schedule(name: str, **options) -> optax.Schedule:
   """The learning-rate schedule of that name in `SCHEDULES`."""
   return _find(name, SCHEDULES, "schedule")(**options)

@@ -200,6 +200,9 @@ def _from_run(workdir: pathlib.Path, step) -> Pretrained:
   info = dict(data=config["data"]["name"], step=int(chosen), seed=config["seed"])
   for key in ("builder_config", "data_dir", "manual_dir"):
     info[key] = config["data"][key]
+  for key in ("views", "crop_size", "stride"):  # older runs have none
+    if key in config["data"]:
+      info[key] = config["data"][key]
   return make(
     config["model"],
     {k: _to_numpy(v) for k, v in variables.items()},
@@ -215,9 +218,13 @@ def check(module, variables, window, skeleton, origin: str) -> None:
   import jax
   import jax.numpy as jnp
 
-  example = getattr(module, "input_shape", (window, skeleton.num_joints, 2))
-  shape = jax.ShapeDtypeStruct((1, *example), jnp.float32)
-  expected = jax.eval_shape(module.init, jax.random.key(0), shape)
+  if isinstance(module, models.multiview.MODULES):
+    example = models.multiview.example(module, window)
+    expected = jax.eval_shape(module.init, jax.random.key(0), **example)
+  else:
+    example = getattr(module, "input_shape", (window, skeleton.num_joints, 2))
+    shape = jax.ShapeDtypeStruct((1, *example), jnp.float32)
+    expected = jax.eval_shape(module.init, jax.random.key(0), shape)
   want = traverse_util.flatten_dict(expected, sep="/")
   have = traverse_util.flatten_dict(variables, sep="/")
   missing = [k for k in want if k not in have]

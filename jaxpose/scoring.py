@@ -237,7 +237,7 @@ class Scored:
   """Outcome of an evaluation.
 
   Attributes:
-    rows: label of a predictor (the model and, if asked for, the baselines) to its
+    rows: label of a predictor (the baselines if asked for, then the model) to its
       results by protocol.
     data: the split.
     poses: (m, j, 3) predictions of the model.
@@ -250,6 +250,21 @@ class Scored:
   poses: np.ndarray
   frames: np.ndarray
   draw: Callable[..., None]
+
+  @property
+  def num_frames(self) -> int:
+    """Frames that are scored."""
+    return len(self.frames)
+
+  @property
+  def numbers(self) -> dict[str, tuple[float, str]]:
+    """Of the model: protocol to total and unit."""
+    results = self.rows[list(self.rows)[-1]]
+    return {name: (r.total, r.protocol.unit) for name, r in results.items()}
+
+  def table(self) -> str:
+    """Markdown: a row per predictor, a column per protocol."""
+    return comparison_table(self.rows, list(self.numbers))
 
 
 class Scorer:

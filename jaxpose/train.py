@@ -22,9 +22,7 @@ from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 
-from jaxpose import batches
-from jaxpose import data as pose_data
-from jaxpose import mixtures
+from jaxpose import kinds
 from jaxpose import models
 from jaxpose import optimizers
 from jaxpose import runtime
@@ -32,20 +30,21 @@ from jaxpose.checkpoint import Checkpoints
 from jaxpose.checkpoint import has_checkpoint
 from jaxpose.logs import Clock
 from jaxpose.logs import RunLog
-from jaxpose.mesh_scoring import scorer_for
 from jaxpose.rundir import Interrupt
 from jaxpose.rundir import claim_workdir
 from jaxpose.rundir import config_path
 from jaxpose.rundir import default_workdir
 from jaxpose.scoring import Evaluation
-from jaxpose.scoring import comparison_table
 from jaxpose.training import TrainState
 from jaxpose.training import init_state
 from jaxpose.training import make_batch
 from jaxpose.training import schedule
 from jaxpose.training import start_from
+from jaxpose.training import start_from_parts
 from jaxpose.training import start_from_spin
 from jaxpose.training import train_step
+from jaxpose.training_data import loader
+from jaxpose.training_data import training_data
 
 
 def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
@@ -74,7 +73,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
   # Data: a batch is a function of the step.
   load = loader(d)
   data, order = training_data(config, load)
-  frames, runs = data.frames, data.runs
+  kind, frames, runs = kinds.of(data.frames), data.frames, data.runs
   if d.device_resident:
     frames, runs = jax.device_put((frames, runs), replicated)
 
@@ -88,10 +87,11 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
   lr = schedule(config.schedule.to_dict(), **lengths)
   optimizer = config.optimizer.to_dict()
   tx = optimizers.build(optimizer.pop("name"), lr, **optimizer)
+  tx = optimizers.with_factors(tx, config.lr_factors.to_dict())
   pipeline = dict(
     window=d.window,
     skeleton=data.skeleton,
-    augmentation=batches.Augmentation(**config.augment.to_dict()),
+    augmentation=kind.augmentation(config),
     inputs=tuple(config.inputs),
     losses=config.losses.to_dict(),
     call_schedules={
@@ -106,19 +106,20 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
     out_shardings=replicated,
   )
   evals = {name: Evaluation(**fields) for name, fields in config.evals.items()}
-  scorer_cls, _ = scorer_for(data)
-  scorer = scorer_cls(module, load, window=d.window, inputs=config.inputs, mesh=mesh)
+  scorer = kind.scorer(module, load, window=d.window, inputs=config.inputs, mesh=mesh)
 
   # State: as initialised, from other weights, or where the run stopped.
-  one = pose_data.gather(data.frames, data.runs, order(0), d.window)
+  one = kinds.gather(order(0), data.frames, data.runs, d.window)
   one = make_batch(
-    jax.tree.map(jnp.asarray, one), jax.random.key(0), data.skeleton, batches.PLAIN
+    jax.tree.map(jnp.asarray, one), jax.random.key(0), data.skeleton, kind.plain
   )
   example = tuple(one[key][:1] for key in config.inputs)
   init = functools.partial(init_state, module, tx, seed=config.seed)
   state = jax.jit(init, out_shardings=replicated)(example)
   if config.init_from is not None and not has_checkpoint(workdir):
-    state = start_from(state, tx, config.init_from)
+    state = start_from(state, tx, config.init_from, new=config.init_new)
+  if config.init_parts and not has_checkpoint(workdir):
+    state = start_from_parts(state, tx, config.init_parts.to_dict())
   if config.init_spin is not None and not has_checkpoint(workdir):
     state = start_from_spin(state, tx, config.init_spin)
   rng = jax.random.key(config.seed + 1)
@@ -142,7 +143,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
         with clock.data():
           windows = order(step - 1)
           if not d.device_resident:
-            windows = pose_data.gather(frames, runs, windows, d.window)
+            windows = kinds.gather(windows, frames, runs, d.window)
         resident = (frames, runs) if d.device_resident else (None, None)
         state, numbers = step_fn(state, windows, *resident, rng)
         # One step behind: the host prepares the next batch while the device computes.
@@ -167,13 +168,12 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
           baselines = d.split if last else None
           label = config.model.get("variant", config.model.name)
           scored = scorer(variables, e, label=label, baselines=baselines)
-          results = scored.rows[label]
-          scores |= {f"{name}/{p}": r.total for p, r in results.items()}
+          scores |= {f"{name}/{p}": value for p, (value, _) in scored.numbers.items()}
           if last:
-            conclude(log, workdir, name, f"{d.name} {e.split}", scored, e)
+            conclude(log, workdir, name, f"{d.name} {e.split}", scored)
           else:
             line = ", ".join(
-              f"{p} {r.total:.1f} {r.protocol.unit}" for p, r in results.items()
+              f"{p} {value:.1f} {unit}" for p, (value, unit) in scored.numbers.items()
             )
             log.say(f"step {step:,}, {name} ({e.split}): {line}")
         if scores:
@@ -187,59 +187,6 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
       if first >= total:
         log.say(f"{workdir} is finished; score it with python -m jaxpose.evaluate.")
   return scores
-
-
-def loader(d: ml_collections.ConfigDict):
-  """`(split, name, builder_config) -> PoseData` that builds what is not there yet.
-
-  Without a name it is the data set of the config.
-  """
-
-  @functools.cache
-  def load(split: str, name: str = d.name, builder_config: str = d.builder_config):
-    folder = pose_data.prepare(
-      name,
-      builder_config=builder_config,
-      data_dir=d.data_dir,
-      manual_dir=d.manual_dir,
-    )
-    data = pose_data.load(folder, split)
-    if f"{name}/{builder_config}" in d.without_smpl:
-      data.runs["has_smpl"] = np.zeros(len(data.views), np.float32)
-    return data
-
-  return load
-
-
-def training_data(config: ml_collections.ConfigDict, load):
-  """What is trained on, and the order of its windows.
-
-  Raises:
-    ValueError: the parts of a mixture do not make up the batch.
-  """
-  d = config.data
-  make_order = functools.partial(
-    pose_data.TrainingOrder,
-    seed=config.seed,
-    flip=config.augment.flip,
-    sampling=d.sampling,
-    window=d.window,
-  )
-  if not d.mix:
-    data = load(d.split)
-    return data, make_order(data, d.batch_size)
-  sizes = [size for size, _ in d.mix]
-  if sum(sizes) != d.batch_size:
-    raise ValueError(
-      f"got data.mix with {' + '.join(map(str, sizes))} windows, expected "
-      f"data.batch_size={d.batch_size} of them."
-    )
-  parts = []
-  for _, names in d.mix:
-    found = [load("train", *name.split("/")) for name in names]
-    parts.append(mixtures.join(found))
-  orders = [make_order(p, size) for p, size in zip(parts, sizes, strict=True)]
-  return mixtures.join(parts), mixtures.MixedOrder(parts, orders)
 
 
 def report(
@@ -270,12 +217,10 @@ def report(
     )
 
 
-def conclude(
-  log: RunLog, workdir: pathlib.Path, name: str, title: str, scored, evaluation
-) -> None:
+def conclude(log: RunLog, workdir: pathlib.Path, name: str, title: str, scored) -> None:
   """Shows and writes the table of a finished run, and its picture."""
-  table = comparison_table(scored.rows, evaluation.protocols)
-  log.say(f"\n{title}, {len(scored.frames):,} frames\n{table}\n")
+  table = scored.table()
+  log.say(f"\n{title}, {scored.num_frames:,} frames\n{table}\n")
   (workdir / f"{name}.md").write_text(table + "\n")
   picture = workdir / f"{name}.png"
   scored.draw(picture, title=title)
@@ -286,7 +231,7 @@ def ranking(evals: dict[str, Evaluation], scores: dict[str, float]) -> float | N
   """What the best checkpoint is chosen by: the first score that is taken regularly."""
   for name, e in evals.items():
     if e.when == "always":
-      return scores.get(f"{name}/{e.protocols[0]}")
+      return next((v for k, v in scores.items() if k.startswith(f"{name}/")), None)
   return None
 
 

@@ -1,6 +1,7 @@
 """The pure part of training: the state, its start, and one step."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -8,11 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxpose import batches
-from jaxpose import data as pose_data
-from jaxpose import mesh_batches
+from jaxpose import kinds
 from jaxpose import mesh_losses
 from jaxpose import metrics
+from jaxpose import multiview_losses
 from jaxpose import optimizers
 from jaxpose import pretrained
 from jaxpose import spin
@@ -38,8 +38,7 @@ def train_step(
   state: TrainState, windows, frames, runs, rng, *, module, tx, pipeline
 ) -> tuple[TrainState, dict[str, jax.Array]]:
   """One update; pure. `windows` is an index into `frames`, or a gathered batch."""
-  if isinstance(windows, pose_data.Index):
-    windows = pose_data.gather(frames, runs, windows, pipeline["window"])
+  windows = kinds.gather(windows, frames, runs, pipeline["window"])
   key_batch, key_dropout = jax.random.split(jax.random.fold_in(rng, state.step))
   batch = make_batch(windows, key_batch, pipeline["skeleton"], pipeline["augmentation"])
   scheduled = {name: f(state.step) for name, f in pipeline["call_schedules"].items()}
@@ -69,32 +68,32 @@ def train_step(
 
 
 def make_batch(windows: dict, key, skeleton, augmentation) -> dict[str, jax.Array]:
-  """The augmented batch with inputs and targets, of windows of bodies or of joints."""
-  if "smpl_pose" in windows:
-    return mesh_batches.training_batch(windows, key, augmentation)
-  return batches.training_batch(windows, key, skeleton, augmentation)
+  """The augmented batch with inputs and targets, of windows of any kind of data."""
+  return kinds.of(windows).training_batch(windows, key, skeleton, augmentation)
 
 
 def loss_term(
   out: dict, batch: dict, *, fn: str, key: str, weight: float = 1.0, **options
 ):
-  """`weight` times the mean of a metric, or a term of `mesh_losses` with its options.
+  """`weight` times the mean of a metric, or a term of a model's losses.
 
   Args:
     out: of the model.
     batch: with a target of the same key.
-    fn: name in `metrics.METRICS` or `mesh_losses.TERMS`.
+    fn: name in `metrics.METRICS`, `mesh_losses.TERMS` or `multiview_losses.TERMS`.
     key: of the prediction.
     weight: factor.
-    **options: of `mesh_losses.term`.
+    **options: of `mesh_losses.term` or `multiview_losses.term`.
   """
+  if fn in multiview_losses.TERMS:
+    return weight * multiview_losses.term(out, batch, fn, key, **options)
   if fn in mesh_losses.TERMS:
     return weight * mesh_losses.term(out, batch, fn, key, **options)
   if fn not in metrics.METRICS or options:
     raise ValueError(
       f"loss term: got the function {fn!r} with the options {sorted(options)}, "
       f"expected one of {', '.join(metrics.METRICS)} without any, or one of "
-      f"{', '.join(mesh_losses.TERMS)}."
+      f"{', '.join([*mesh_losses.TERMS, *multiview_losses.TERMS])}."
     )
   for where, name in ((out, "output"), (batch, "target")):
     if key not in where:
@@ -115,17 +114,34 @@ def schedule(fields: dict, **known) -> optax.Schedule:
   return optimizers.build_schedule(**fields)
 
 
-def start_from(state: TrainState, tx, name_or_path: str) -> TrainState:
+def start_from(
+  state: TrainState, tx, name_or_path: str, *, new: Sequence[str] = ()
+) -> TrainState:
   """The state with saved weights in it; the optimiser starts anew.
 
+  Args:
+    state: of the model.
+    tx: optimiser.
+    name_or_path: of the weights; what they have beyond the model is left out.
+    new: parts of the model, top-level names, that stay as they are.
+
   Raises:
-    ValueError: the weights are of another model.
+    ValueError: the weights are of another model, or it has no such part.
   """
+  unknown = [part for part in new if part not in state.params]
+  if unknown:
+    raise ValueError(
+      f"got init_new with {', '.join(unknown)}, expected parts of the model: "
+      f"{', '.join(state.params)}."
+    )
   loaded = pretrained.load(name_or_path).variables
   params, model_state = {"params": state.params}, state.model_state
   taken = []
   for tree in (params, model_state):
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+      if path[1].key in new:
+        taken.append(leaf)
+        continue
       node = loaded
       for key in path:
         node = node.get(key.key, {})
@@ -140,6 +156,29 @@ def start_from(state: TrainState, tx, name_or_path: str) -> TrainState:
   params, model_state = jax.tree.unflatten(tree, taken[: len(flat)])
   params = params["params"]
   return TrainState(state.step, params, model_state, tx.init(params))
+
+
+def start_from_parts(state: TrainState, tx, parts: dict[str, str]) -> TrainState:
+  """The state with parts of the model from weights of these parts alone.
+
+  Args:
+    state: of the whole model.
+    tx: optimiser; starts anew.
+    parts: top-level name of the part -> name or path of its weights.
+
+  Raises:
+    ValueError: the model has no such part, or one of another shape.
+  """
+  params = dict(state.params)
+  for part, name_or_path in parts.items():
+    if part not in params:
+      raise ValueError(
+        f"got init_parts with {part!r}, expected parts of the model: "
+        f"{', '.join(params)}."
+      )
+    alone = TrainState(state.step, params[part], {}, None)
+    params[part] = start_from(alone, tx, name_or_path).params
+  return TrainState(state.step, params, state.model_state, tx.init(params))
 
 
 def start_from_spin(state: TrainState, tx, path: str) -> TrainState:

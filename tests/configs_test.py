@@ -7,19 +7,19 @@ import json
 import re
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import batches
-from jaxpose import data
+from jaxpose import kinds
 from jaxpose import models
+from jaxpose import multiview_data
 from jaxpose import optimizers
 from jaxpose import resources
 from jaxpose import scoring
 from jaxpose import skeleton_maps
 from jaxpose import skeletons
 from jaxpose import training
+from tests import multiview_records_test as small_views
 from tests import small_data
 from tests import small_runs
 
@@ -54,8 +54,10 @@ SKELETONS = {"humaneva": "humaneva15", "mpi_inf_3dhp": "mpi3dhp17"}
 
 
 @functools.cache
-def poses_for(inputs: tuple[str, ...], name: str) -> data.PoseData:
+def poses_for(inputs: tuple[str, ...], name: str, size: int):
   """Data of the kind that a model with these inputs is trained on."""
+  if "view_mask" in inputs:
+    return multiview_data.from_records([small_views.record(8, 4)] * 2, size)
   if inputs == ("keypoints_2d",):
     poses = small_data.pose_data((300, 40))
     if name not in SKELETONS:
@@ -84,16 +86,18 @@ def test_a_training_step_traces_at_full_size(path, variant):
   config = small_runs.get_config(str(path), variant)
   if config.model.get("body") == "smpl":
     config.model.body = "free_small"  # in place of licensed files
-  poses = poses_for(tuple(config.inputs), config.data.name)
+  poses = poses_for(tuple(config.inputs), config.data.name, config.data.crop_size)
+  kind = kinds.of(poses.frames)
   module = models.build(**config.model.to_dict())
   lengths = dict(total_steps=config.total_steps or 100, steps_per_epoch=10, epochs=10)
   lr = training.schedule(config.schedule.to_dict(), **lengths)
   optimizer = config.optimizer.to_dict()
   tx = optimizers.build(optimizer.pop("name"), lr, **optimizer)
+  tx = optimizers.with_factors(tx, config.lr_factors.to_dict())
   pipeline = dict(
     window=config.data.window,
     skeleton=poses.skeleton,
-    augmentation=batches.Augmentation(**config.augment.to_dict()),
+    augmentation=kind.augmentation(config),
     inputs=tuple(config.inputs),
     losses=config.losses.to_dict(),
     call_schedules={
@@ -101,20 +105,14 @@ def test_a_training_step_traces_at_full_size(path, variant):
       for name, fields in config.call_schedules.to_dict().items()
     },
   )
-  size, window = config.data.batch_size, config.data.window
-  order = data.TrainingOrder(
-    poses,
-    size,
-    flip=config.augment.flip,
-    sampling=config.data.sampling,
-    window=window,
-  )
-  shapes = dict(
-    keypoints_2d=jnp.zeros((1, window, poses.skeleton.num_joints, 2)),
-    keypoints_crop=jnp.zeros((1, window, 17, 5)),
-    features=jnp.zeros((1, window, 2048)),
-  )
-  example = tuple(shapes[key] for key in config.inputs)
+  order = kind.order(poses, config.data.batch_size, config)
+
+  def inputs_of(index, frames, runs):
+    one = kinds.gather(index, frames, runs, config.data.window)
+    one = training.make_batch(one, jax.random.key(0), poses.skeleton, kind.plain)
+    return tuple(one[key][:1] for key in config.inputs)
+
+  example = jax.eval_shape(inputs_of, order(0), poses.frames, poses.runs)
   init = functools.partial(training.init_state, module, tx, seed=config.seed)
   state = jax.eval_shape(init, example)
   step = functools.partial(training.train_step, module=module, tx=tx, pipeline=pipeline)

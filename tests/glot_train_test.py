@@ -9,6 +9,7 @@ from jaxpose import mixtures
 from jaxpose import predict
 from jaxpose import pretrained
 from jaxpose import train
+from jaxpose import training_data
 from tests import small_runs
 
 
@@ -68,7 +69,7 @@ def mixed(data_dir, **changes):
 
 def test_batches_are_mixed_as_the_config_says(data_dir):
   config = mixed(data_dir, sampling="windows")
-  joined, order = train.training_data(config, train.loader(config.data))
+  joined, order = training_data.training_data(config, training_data.loader(config.data))
   assert isinstance(order, mixtures.MixedOrder)
   half = joined.num_frames // 2
   index = order(0)
@@ -79,7 +80,7 @@ def test_batches_are_mixed_as_the_config_says(data_dir):
 
 def test_a_data_set_may_be_used_without_its_bodies(data_dir):
   config = mixed(data_dir, without_smpl=("synthetic_motion/mesh_tiny",))
-  joined, _ = train.training_data(config, train.loader(config.data))
+  joined, _ = training_data.training_data(config, training_data.loader(config.data))
   np.testing.assert_array_equal(joined.runs["has_smpl"], 0)
 
 
@@ -88,4 +89,4 @@ def test_a_mixture_that_is_no_batch_is_refused(data_dir):
   with pytest.raises(
     ValueError, match=r"data.mix with 5 \+ 3 windows, expected data.b"
   ):
-    train.training_data(config, train.loader(config.data))
+    training_data.training_data(config, training_data.loader(config.data))

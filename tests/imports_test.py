@@ -111,7 +111,9 @@ NEVER = {
   "jaxpose/data.py": ("flax", "jaxpose.models", "jaxpose.config"),
   "jaxpose/batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
   "jaxpose/mesh_batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
-  "jaxpose/multiview_*.py": ("flax", "jaxpose.models", "jaxpose.config"),
+  "jaxpose/multiview_[!s]*.py": ("flax", "jaxpose.models", "jaxpose.config"),
+  "jaxpose/multiview_scoring.py": ("jaxpose.config", "jaxpose.training"),
+  "jaxpose/kinds.py": ("jaxpose.config", "jaxpose.training"),
   "jaxpose/predict*.py": ("jaxpose.config",),
   "jaxpose/mesh_*.py": ("jaxpose.predict", "jaxpose.config"),
 }

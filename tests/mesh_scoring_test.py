@@ -161,9 +161,3 @@ def test_tails_are_reversed_within_each_run():
 def test_flip_averaging_is_refused(poses):
   with pytest.raises(ValueError, match="got flip=True, expected False: bodies"):
     scorer(lambda split: poses)({}, Evaluation("test", NAMES, flip=True))
-
-
-def test_the_data_decides_who_scores(poses):
-  assert mesh_scoring.scorer_for(poses) == (mesh_scoring.MeshScorer, NAMES)
-  joints = small_data.pose_data()
-  assert mesh_scoring.scorer_for(joints) == (scoring.Scorer, scoring.DEFAULT_PROTOCOLS)

@@ -132,3 +132,92 @@ def test_reprojection_of_the_truth_is_0_and_of_another_pose_not():
   )
   assert losses.reprojection(pose, root, *rest) < 1e-6
   assert losses.reprojection(pose + 0.1, root, *rest) > 0.01
+
+
+def named():
+  """An output and a batch with all that the terms compare: 17 joints, 4 x 4 patches."""
+  b, v, t, j = shape = (2, 3, 4, 17)
+  rng = np.random.default_rng(5)
+  present = jnp.asarray(rng.random((b, v, t)) < 0.7)
+  batch = dict(
+    keypoints_2d=draw(*shape, 2) / 2,
+    keypoints_known=jnp.asarray(rng.random(shape) < 0.8),
+    keypoints_visible=jnp.asarray(rng.random(shape) < 0.4),
+    joints_3d=draw(b, t, j, 3, seed=1),
+    joints_3d_reference=draw(b, t, j, 3, seed=2),
+    joints_3d_valid=jnp.asarray(rng.random((b, t, j)) < 0.8),
+    root_3d=draw(b, t, 3, seed=3),
+    view_mask=jnp.ones((b, v, t), bool),
+    camera_rotation=jnp.broadcast_to(jnp.eye(3), (b, v, 3, 3)),
+    camera_position=jnp.broadcast_to(jnp.asarray([0.0, 0, -9]), (b, v, 3)),
+    crop_intrinsics=jnp.broadcast_to(jnp.asarray([4.0, 4, 0, 0]), (b, v, t, 4)),
+  )
+  patches = jnp.broadcast_to(jnp.arange(16), (b, v, t, 16))
+  out = dict(
+    keypoints_2d=draw(*shape, 2, seed=6),
+    keypoints_2d_spatial=draw(*shape, 2, seed=7),
+    score_logits=draw(*shape, seed=8),
+    joints_3d=draw(b, t, j, 3, seed=9),
+    relevance_0=draw(b, v, t, 16, seed=10),
+    relevance_patches_0=patches,
+    relevance_1=draw(b, v, t, 8, seed=11),
+    relevance_patches_1=patches[..., 4:12],
+    present=present,
+  )
+  return out, batch
+
+
+def test_terms_are_found_by_name():
+  out, batch = named()
+  points, known = batch["keypoints_2d"], batch["keypoints_known"]
+  visible, valid = batch["keypoints_visible"], batch["joints_3d_valid"]
+  distance = np.linalg.norm(out["joints_3d"] - batch["joints_3d"], axis=-1)
+  reference = np.linalg.norm(out["joints_3d"] - batch["joints_3d_reference"], axis=-1)
+  bones = losses.BONES
+  target = losses.relevance_target(points, known, bones, (4, 4))
+  rig = [batch[k] for k in ("camera_rotation", "camera_position", "crop_intrinsics")]
+  expected = {
+    ("views_2d", "keypoints_2d"): losses.keypoints_2d(
+      out["keypoints_2d"], points, known
+    ),
+    ("views_2d", "keypoints_2d_spatial"): losses.keypoints_2d(
+      out["keypoints_2d_spatial"], points, known
+    ),
+    ("views_2d_pixels", "keypoints_2d"): losses.keypoints_2d_pixels(
+      out["keypoints_2d"], points, known
+    ),
+    ("relevance", "relevance_1"): losses.relevance(
+      out["relevance_1"], out["relevance_patches_1"], target, out["present"]
+    ),
+    ("confidence", "score_logits"): losses.confidence(
+      out["score_logits"], out["keypoints_2d"], points, known
+    ),
+    ("views_3d", "joints_3d"): distance[np.asarray(valid)].mean(),
+    ("views_3d", "joints_3d_reference"): reference[np.asarray(valid)].mean(),
+    ("views_velocity_3d", "joints_3d"): losses.velocity_3d(
+      out["joints_3d"], batch["joints_3d"], valid
+    ),
+    ("reprojection", "joints_3d"): losses.reprojection(
+      out["joints_3d"], batch["root_3d"], points, *rig, known
+    ),
+  }
+  assert {fn for fn, _ in expected} == set(losses.TERMS)
+  for (fn, key), value in expected.items():
+    got = losses.term(out, batch, fn, key)
+    np.testing.assert_allclose(got, value, rtol=1e-5, err_msg=f"{fn} {key}")
+  got = losses.term(out, batch, "views_2d", "keypoints_2d", joints="visible")
+  value = losses.keypoints_2d(out["keypoints_2d"], points, visible)
+  np.testing.assert_allclose(got, value, rtol=1e-6)
+
+
+def test_mistakes_in_terms_are_refused():
+  out, batch = named()
+  with pytest.raises(ValueError, match="key 'joints', expected one of the model's out"):
+    losses.term(out, batch, "views_3d", "joints")
+  with pytest.raises(ValueError, match="joints='all', expected 'known' or 'visible'"):
+    losses.term(out, batch, "views_2d", "keypoints_2d", joints="all")
+  with pytest.raises(ValueError, match=r"grid \(3, 4\) for 16 patches, expected its"):
+    losses.term(out, batch, "relevance", "relevance_1", grid=(3, 4))
+  del out["relevance_0"]
+  with pytest.raises(ValueError, match="got no grid, expected its rows and columns"):
+    losses.term(out, batch, "relevance", "relevance_1")

@@ -178,3 +178,20 @@ def test_coupled_decay_goes_through_the_moments():
   updates, _ = tx.update({"w": jnp.asarray([-1.5, 0.0])}, tx.init(params), params)
   # Gradients with decay: -1.5 + 0.5 * 2 < 0 and 0.5 * -3 < 0.
   np.testing.assert_allclose(updates["w"], [0.1, 0.1], rtol=1e-5)
+
+
+def test_parts_move_by_their_factors_and_the_others_as_they_did():
+  params = dict(trunk=jnp.ones(3), head=dict(bias=jnp.ones(2)))
+  grads = jax.tree.map(lambda p: 0.5 * p, params)
+  plain = optimizers.build("adamw", 0.1, weight_decay=0.1)
+  slowed = optimizers.with_factors(plain, dict(trunk=0.1))
+  assert optimizers.with_factors(plain, {}) is plain
+  (a, _), (b, _) = (tx.update(grads, tx.init(params), params) for tx in (plain, slowed))
+  np.testing.assert_allclose(b["trunk"], 0.1 * a["trunk"], rtol=1e-6)
+  np.testing.assert_array_equal(b["head"]["bias"], a["head"]["bias"])
+  assert np.abs(a["trunk"]).min() > 0.01
+  unknown = optimizers.with_factors(plain, dict(stem=0.1))
+  with pytest.raises(
+    ValueError, match="lr_factors with stem, expected parts of the mo"
+  ):
+    unknown.update(grads, unknown.init(params), params)

@@ -1,6 +1,7 @@
 """The pure part of training."""
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -122,3 +123,43 @@ def test_each_step_draws_anew_and_a_step_always_alike(part):
   # The scheduled argument reaches the model: the same batch, twice the weight.
   one, two = (s.model_state["batch_stats"]["bn"]["mean"] for s in (first, second))
   np.testing.assert_allclose(2 * one, two, rtol=1e-5)
+
+
+def parts_state(tx):
+  """A model of two parts, fresh: all zeros."""
+  params = {
+    part: dict(kernel=jnp.zeros((2, 3)), bias=jnp.zeros(3))
+    for part in ("trunk", "lifting")
+  }
+  return training.TrainState(jnp.zeros((), jnp.int32), params, {}, tx.init(params))
+
+
+def ones(params):
+  """Weights of these shapes."""
+  made = jax.tree.map(np.ones, params, is_leaf=lambda x: isinstance(x, tuple))
+  return types.SimpleNamespace(variables=dict(params=made))
+
+
+def test_new_parts_stay_as_they_are(monkeypatch):
+  tx = optax.adam(1e-3)
+  fresh = parts_state(tx)
+  loaded = ones(dict(trunk=dict(kernel=(2, 3), bias=(3,))))
+  monkeypatch.setattr(pretrained, "load", lambda name: loaded)
+  state = training.start_from(fresh, tx, "w", new=("lifting",))
+  np.testing.assert_array_equal(state.params["trunk"]["kernel"], 1)
+  np.testing.assert_array_equal(state.params["lifting"]["kernel"], 0)
+  with pytest.raises(ValueError, match=r"'lifting'.* is missing, expected"):
+    training.start_from(fresh, tx, "w")
+  with pytest.raises(ValueError, match="init_new with head, expected parts of the"):
+    training.start_from(fresh, tx, "w", new=("head",))
+
+
+def test_a_part_starts_from_weights_of_its_own(monkeypatch):
+  tx = optax.adam(1e-3)
+  loaded = ones(dict(kernel=(2, 3), bias=(3,)))
+  monkeypatch.setattr(pretrained, "load", lambda name: loaded)
+  state = training.start_from_parts(parts_state(tx), tx, dict(lifting="w"))
+  np.testing.assert_array_equal(state.params["lifting"]["bias"], 1)
+  np.testing.assert_array_equal(state.params["trunk"]["bias"], 0)
+  with pytest.raises(ValueError, match="init_parts with 'head', expected parts of the"):
+    training.start_from_parts(parts_state(tx), tx, dict(head="w"))

@@ -7,9 +7,12 @@ import dataclasses
 import difflib
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from jaxpose.models import multiview_parts as parts
+from jaxpose.models.multiview_lifters import FusedLifter
+from jaxpose.models.multiview_lifters import SequenceLifter
 from jaxpose.models.multiview_network import MultiView
 
 # "faithful" is the released 2D network with PoseFormer behind it; the released code
@@ -118,6 +121,27 @@ def build_lifter(variant: str = "base", **overrides) -> nn.Module:
       "parameters."
     )
   return lifter
+
+
+MODULES = (MultiView, FusedLifter, SequenceLifter)
+
+
+def example(module: nn.Module, frames: int) -> dict[str, jax.ShapeDtypeStruct]:
+  """Inputs of one clip of one view, in shape and type, for a module of this family."""
+  shapes = dict(
+    view_mask=((1, 1, frames), bool),
+    camera_rotation=((1, 1, 3, 3), jnp.float32),
+    camera_position=((1, 1, 3), jnp.float32),
+    crop_intrinsics=((1, 1, frames, 4), jnp.float32),
+  )
+  if isinstance(module, MultiView):
+    size = module.image_size
+    shapes["images"] = ((1, 1, frames, size, size, 3), jnp.uint8)
+  else:
+    joints = module.num_joints
+    shapes["keypoints_2d"] = ((1, 1, frames, joints, 2), jnp.float32)
+    shapes["scores"] = ((1, 1, frames, joints), jnp.float32)
+  return {key: jax.ShapeDtypeStruct(*shape) for key, shape in shapes.items()}
 
 
 def _tuples(value):

@@ -1,0 +1,58 @@
+r"""Stage 1 of the multi-view network: 2D poses of single images, on rendered people.
+
+Run: python -m jaxpose.train --config=configs/mpstrt_s1_2d.py --workdir=runs/mpstrt_s1
+"""
+
+from jaxpose.config import base_config
+
+
+def get_config(variant: str = "full"):
+  config = base_config()
+  config.model = dict(
+    name="multiview",
+    variant="small",
+    image_size=64,
+    layout="off",
+    time_embedding="none",
+    view_embedding="none",
+    view_dropout=0.0,
+    lifter="none",
+  )
+  config.inputs = ("images", "view_mask")
+  config.data.name = "synthetic_multiview"
+  config.data.window = 1
+  config.data.views = 1
+  config.data.crop_size = 64
+  config.data.batch_size = 64
+  config.augment_views.zoom = 0.15
+  config.augment_views.shift = 0.08
+  config.augment_views.color = 0.3
+  config.augment_views.erase = 0.2
+  config.losses = dict(
+    points=dict(fn="views_2d", key="keypoints_2d", weight=1.0),
+    points_alone=dict(fn="views_2d", key="keypoints_2d_spatial", weight=0.5),
+    relevance=dict(fn="relevance", key="relevance_0", weight=0.1),
+    confidence=dict(fn="confidence", key="score_logits", weight=0.05),
+  )
+  config.optimizer = dict(name="adamw", weight_decay=0.05, clip=1.0)
+  config.schedule = dict(name="warmup_cosine", base=1e-3, final=1e-6, warmup_steps=500)
+  config.total_steps = 10_000
+  config.log_every = 50
+  config.eval_every = 2500
+  config.save_every = 500
+  config.evals = dict(
+    validation=dict(split="validation", protocols=("cmu_p1",)),
+    test=dict(split="test", protocols=("cmu_p1",), when="end"),
+  )
+  if variant == "smoke":
+    config.data.builder_config = "tiny"
+    config.data.batch_size = 4
+    config.model.width = 16
+    config.schedule.warmup_steps = 1
+    config.total_steps = 4
+    config.log_every = 1
+    config.eval_every = 2
+    config.save_every = 2
+  elif variant != "full":
+    raise ValueError(f"got the variant {variant!r}, expected 'full' or 'smoke'.")
+  return config

@@ -1,0 +1,144 @@
+"""The kinds of data that the one loop trains on, and what it needs to know of each.
+
+Poses are 2D and 3D joints seen by one camera (`jaxpose.data`), bodies the same with the
+parameters of a body, views are clips of several cameras, of pictures or of motion
+(`jaxpose.multiview_data`, `jaxpose.multiview_motion`).
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
+
+import ml_collections
+
+from jaxpose import batches
+from jaxpose import data as pose_data
+from jaxpose import mesh_batches
+from jaxpose import mesh_scoring
+from jaxpose import multiview_augment
+from jaxpose import multiview_batches
+from jaxpose import multiview_data
+from jaxpose import multiview_motion
+from jaxpose import multiview_scoring
+from jaxpose import multiview_windows
+from jaxpose import scoring
+from jaxpose.data import PoseData
+from jaxpose.multiview_data import MultiviewData
+
+
+class Kind(NamedTuple):
+  """What is particular to a kind of data.
+
+  Attributes:
+    order: (data, batch_size, config) to the order of the training windows.
+    augmentation: config to the random changes of a batch.
+    plain: the augmentation that changes nothing.
+    training_batch: (windows, key, skeleton, augmentation) to inputs and targets.
+    scorer: class that evaluates models of it.
+    protocols: that are scored if nothing is said.
+  """
+
+  order: Callable
+  augmentation: Callable[[ml_collections.ConfigDict], Any]
+  plain: Any
+  training_batch: Callable
+  scorer: type
+  protocols: tuple[str, ...]
+
+
+def of(arrays: dict) -> Kind:
+  """The kind of data with these arrays: `data.frames`, or windows of them."""
+  if "view_mask" in arrays:
+    return VIEWS
+  return BODIES if "smpl_pose" in arrays else POSES
+
+
+def load(
+  folder: str | os.PathLike,
+  split: str,
+  *,
+  window: int,
+  views: int | None = None,
+  crop_size: int = 64,
+  stride: int = 1,
+) -> PoseData | MultiviewData:
+  """A split of a built dataset of any kind; the options are knobs of `config.data`."""
+  import tensorflow_datasets as tfds
+
+  if "images" in tfds.builder_from_directory(folder).info.features:
+    return multiview_data.load(folder, split, size=crop_size)
+  if views is None:
+    return pose_data.load(folder, split)
+  return multiview_motion.load(
+    folder, split, frames=window, stride=stride, size=crop_size
+  )
+
+
+def gather(windows, frames: dict | None, runs: dict | None, window: int) -> dict:
+  """The windows of an index; what has been gathered already stays as it is."""
+  if isinstance(windows, pose_data.Index):
+    return pose_data.gather(frames, runs, windows, window)
+  if isinstance(windows, multiview_windows.Index):
+    return multiview_windows.gather(frames, windows, window)
+  return windows
+
+
+def _order(data, batch_size, config):
+  return pose_data.TrainingOrder(
+    data,
+    batch_size,
+    seed=config.seed,
+    flip=config.augment.flip,
+    sampling=config.data.sampling,
+    window=config.data.window,
+  )
+
+
+def _views_order(data, batch_size, config):
+  return multiview_windows.TrainingOrder(
+    data,
+    batch_size,
+    frames=config.data.window,
+    views=config.data.views,
+    seed=config.seed,
+  )
+
+
+def _augmentation(config):
+  return batches.Augmentation(**config.augment.to_dict())
+
+
+def _views_augmentation(config):
+  fields = config.augment_views.to_dict()
+  noise = fields.pop("keypoint_noise")
+  scene = multiview_augment.Augmentation(**fields)
+  return multiview_batches.Augmentation(scene, noise)
+
+
+def _mesh_batch(windows, key, skeleton, augmentation):
+  del skeleton  # always spin49
+  return mesh_batches.training_batch(windows, key, augmentation)
+
+
+POSES = Kind(
+  _order,
+  _augmentation,
+  batches.PLAIN,
+  batches.training_batch,
+  scoring.Scorer,
+  scoring.DEFAULT_PROTOCOLS,
+)
+BODIES = POSES._replace(
+  training_batch=_mesh_batch,
+  scorer=mesh_scoring.MeshScorer,
+  protocols=mesh_scoring.DEFAULT_PROTOCOLS,
+)
+VIEWS = Kind(
+  _views_order,
+  _views_augmentation,
+  multiview_batches.PLAIN,
+  multiview_batches.training_batch,
+  multiview_scoring.MultiviewScorer,
+  multiview_scoring.DEFAULT_PROTOCOLS,
+)

@@ -1,0 +1,47 @@
+import numpy as np
+
+from jaxpose import data
+from jaxpose import kinds
+from jaxpose import mesh_scoring
+from jaxpose import multiview_scoring
+from jaxpose import multiview_windows
+from jaxpose import scoring
+from tests import multiview_motion_test as motion
+from tests import small_data
+
+
+def test_the_data_decides_who_scores():
+  found = [
+    kinds.of(poses.frames).scorer
+    for poses in (small_data.mesh_data(), small_data.pose_data(), motion.clips())
+  ]
+  assert found == [
+    mesh_scoring.MeshScorer,
+    scoring.Scorer,
+    multiview_scoring.MultiviewScorer,
+  ]
+
+
+def test_windows_have_the_kind_of_their_data_and_are_gathered_once():
+  for poses in (small_data.mesh_data(), small_data.pose_data()):
+    index = data.TrainingOrder(poses, 2)(0)
+    windows = kinds.gather(index, poses.frames, poses.runs, 3)
+    assert kinds.of(windows) is kinds.of(poses.frames)
+    assert kinds.gather(windows, None, None, 3) is windows
+  clips = motion.clips()
+  index = multiview_windows.TrainingOrder(clips, 2, frames=4)(0)
+  windows = kinds.gather(index, clips.frames, clips.runs, 4)
+  assert kinds.of(windows) is kinds.VIEWS
+  assert windows["joints_3d"].shape == (2, 4, 17, 3)
+
+
+def test_motion_is_loaded_from_one_camera_each_or_from_several(tiny_data_dir):
+  folder = data.prepare(
+    "synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir
+  )
+  one = kinds.load(folder, "test", window=3)
+  several = kinds.load(folder, "test", window=3, views=2, stride=2)
+  assert kinds.of(one.frames) is kinds.POSES
+  assert kinds.of(several.frames) is kinds.VIEWS
+  assert several.num_views == len({view.camera for view in one.views})
+  assert np.isfinite(several.clips["keypoints_2d"]).all()

@@ -1,0 +1,187 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxpose import multiview_data
+from jaxpose import multiview_draw
+from jaxpose import multiview_scoring
+from jaxpose import multiview_tables
+from jaxpose.scoring import Evaluation
+from tests import multiview_motion_test as motion
+
+LIFTER = (
+  *("keypoints_input", "scores_input", "view_mask"),
+  *multiview_scoring.CAMERAS,
+)
+WHOLE = ("images", "view_mask", *multiview_scoring.CAMERAS)
+NAMES = ("cmu_p1", "cmu_p2")
+
+
+class Lifter(nn.Module):
+  """Says how many views there are: z of the head, in metres."""
+
+  @nn.compact
+  def __call__(self, points, scores, present, *cameras, reference):
+    b, _, t, j, _ = points.shape
+    count = present.any(2).sum(1).astype(jnp.float32)
+    pose = jnp.zeros((b, t, j, 3)).at[:, :, 10, 2].set(count[:, None])
+    return dict(
+      joints_3d=pose + self.param("bias", nn.initializers.zeros, (1, 1, 1, 1))
+    )
+
+
+class Network(nn.Module):
+  """Its 2D poses are the middle of the crop; keeps the first patch of 2 x 2."""
+
+  @property
+  def grid(self):
+    return 2, 2
+
+  def setup(self):
+    self.bias = self.param("bias", nn.initializers.zeros, (1, 1, 1, 1))
+
+  def encode_images(self, images, mask, cameras):
+    return dict(kept=jnp.zeros((*mask.shape, 1), jnp.int32))
+
+  def relate(self, encoded, present, cameras, *, reference):
+    points = jnp.zeros((*present.shape, 17, 2))
+    return dict(keypoints_2d=points, scores=jnp.ones(points.shape[:-1]))
+
+  def lift(self, points, scores, present, cameras, *, reference):
+    return dict(joints_3d=jnp.zeros((*points[:, 0].shape[:-1], 3)) + self.bias)
+
+
+@pytest.fixture(scope="module")
+def clips():
+  return motion.clips()
+
+
+def pictured(clips, size=8):
+  """The same with grey pictures."""
+  found = dict(clips.clips)
+  lead = found["view_mask"].shape
+  for key in ("keypoints_2d", "intrinsics"):
+    found[key] = found[key] * (size / motion.SIZE)
+  found["images"] = np.full((*lead, size, size, 3), 90, np.uint8)
+  return multiview_data.MultiviewData(found, clips.sources, clips.skeleton, clips.scale)
+
+
+def run(module, data, inputs, **options):
+  scorer = multiview_scoring.MultiviewScorer(
+    module, lambda *_: data, window=4, inputs=inputs, batch_size=4
+  )
+  variables = dict(params=dict(bias=np.zeros((1, 1, 1, 1), np.float32)))
+  return scorer(variables, Evaluation("test", NAMES), **options)
+
+
+def test_choices_go_from_single_views_to_all():
+  chosen = multiview_scoring.subsets(3)
+  assert chosen == [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
+  assert multiview_scoring.subsets(6)[-1] == (0, 1, 2, 3, 4, 5)
+  assert {len(choice) for choice in multiview_scoring.subsets(6)} == {1, 2, 3, 4, 6}
+
+
+def test_each_choice_of_views_is_all_that_the_network_sees(clips):
+  scored = run(Lifter(), clips, LIFTER)
+  relative = clips.clips["joints_3d"] - clips.clips["joints_3d"][:, :, :1]
+  mask = clips.clips["frame_mask"]
+  for views, name in ((1, "cmu_p1_1_views"), (2, "cmu_p1_2_views"), (3, "cmu_p1")):
+    pose = np.zeros((17, 3))
+    pose[10, 2] = views
+    error = 1000 * np.linalg.norm(relative - pose, axis=-1).mean(-1)[mask].mean()
+    # Views in which a motion is never wholly seen are rare, not absent.
+    np.testing.assert_allclose(scored.numbers[name][0], error, rtol=1e-2)
+  assert next(iter(scored.numbers)) == "cmu_p1"
+  assert scored.numbers["cmu_p2"][1] == "mm"
+  assert scored.num_frames == mask.sum()
+
+
+def test_a_lifter_stands_beside_triangulation_and_the_mean_pose(clips):
+  scored = run(Lifter(), clips, LIFTER, label="ours", baselines="train")
+  assert list(scored.rows) == ["mean pose", "DLT on the same 2D", "ours"]
+  dlt, mean = scored.rows["DLT on the same 2D"], scored.rows["mean pose"]
+  assert "cmu_p1_1_views" not in dlt
+  assert dlt["cmu_p1"] < dlt["cmu_p1_2_views"]
+  assert dlt["cmu_p1"] < 0.5 * mean["cmu_p1"]
+  lines = scored.table().splitlines()
+  assert "3D MPJPE, 1 view (mm)" in lines[0]
+  assert lines[3].split("|")[2].strip() == "-"  # DLT of a single view
+  assert "2D (px)" not in lines[0]
+
+
+def test_2d_errors_are_in_pixels_of_the_image_and_shares_of_the_box(clips, tmp_path):
+  data = pictured(clips)
+  scored = run(Network(), data, WHOLE, label="ours", baselines="train")
+  row = scored.rows["ours"]
+  known = data.clips["keypoints_valid"]
+  middle = np.linalg.norm(data.clips["keypoints_2d"] - 4, axis=-1)
+  side = data.clips["boxes"][..., 2:].max(-1)[..., None]
+  share = middle / 8 * data.scale
+  np.testing.assert_allclose(row["keypoints_box"], 100 * share[known].mean(), rtol=1e-4)
+  np.testing.assert_allclose(
+    row["keypoints_px"], (share * side)[known].mean(), rtol=1e-4
+  )
+  corner = (data.clips["keypoints_2d"] < 4).all(-1)
+  np.testing.assert_allclose(
+    row["kept_recall"], 100 * corner[data.clips["visible"]].mean(), atol=0.1
+  )
+  mean = scored.rows["mean pose"]
+  assert mean["keypoints_box"] < row["keypoints_box"]
+  assert "lifter on noisy true 2D" in scored.rows
+  multiview_draw.comparison(tmp_path / "p.png", scored, "title", columns=2)
+  assert (tmp_path / "p.png").stat().st_size > 5000
+
+
+def test_no_cameras_means_poses_in_the_axes_of_the_first_view(clips):
+  class Reference(nn.Module):
+    """The world's z axis as the reference view sees it is up, never sideways."""
+
+    @nn.compact
+    def __call__(self, points, scores, present, *cameras, reference):
+      assert all(camera is None for camera in cameras)
+      b, _, t, j, _ = points.shape
+      self.param("bias", nn.initializers.zeros, (1, 1, 1, 1))
+      return dict(joints_3d=jnp.zeros((b, t, j, 3)).at[:, :, 10, 1].set(-1.0))
+
+  out = run(Reference(), clips, LIFTER[:3]).predicted["joints_3d"]
+  head = out[clips.clips["frame_mask"]][:, 10]
+  np.testing.assert_allclose(np.linalg.norm(head, axis=-1), 1, rtol=1e-5)
+  assert (head[:, 2] > 0.9).all()  # level cameras: down is -z
+
+
+def test_recall_of_nothing_visible_is_whole(clips):
+  data = pictured(clips)
+  data.clips["visible"] = np.zeros_like(data.clips["visible"])
+  truth = multiview_tables.truth(data, data.clips["frame_mask"])
+  kept = np.zeros((*data.clips["view_mask"].shape, 1), np.int32)
+  assert multiview_tables.kept_recall(truth, kept, (2, 2)) == 1.0
+
+
+def test_dropped_patches_are_dimmed():
+  image = np.full((4, 4, 3), 100, np.uint8)
+  made = multiview_draw.kept_picture(image, np.asarray([0, 3]), (2, 2))
+  assert (made[:2, :2] == 100).all()
+  assert (made[2:, 2:] == 100).all()
+  assert made[:2, 2:].max() < 50
+
+
+@pytest.mark.parametrize("options", [dict(flip=True), dict(every=2)])
+def test_averaging_and_strides_are_refused(clips, options):
+  scorer = multiview_scoring.MultiviewScorer(
+    Lifter(), lambda *_: clips, window=4, inputs=LIFTER
+  )
+  with pytest.raises(ValueError, match="expected False and 1: clips of several views"):
+    scorer({}, Evaluation("test", ("cmu_p1",), **options))
+
+
+def test_devices_share_a_batch(clips):
+  mesh = jax.sharding.Mesh(np.asarray(jax.devices()), ("data",))
+  scorer = multiview_scoring.MultiviewScorer(
+    Lifter(), lambda *_: clips, window=4, inputs=LIFTER, mesh=mesh, batch_size=4
+  )
+  variables = dict(params=dict(bias=np.zeros((1, 1, 1, 1), np.float32)))
+  scored = scorer(variables, Evaluation("test", NAMES))
+  one = run(Lifter(), clips, LIFTER)
+  assert scored.numbers["cmu_p1"][0] == pytest.approx(one.numbers["cmu_p1"][0])
