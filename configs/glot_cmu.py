@@ -4,7 +4,8 @@ Run: python -m jaxpose.train --config=configs/glot_cmu.py --workdir=runs/glot_cm
 
 Test subjects, exact keypoints, seed 0: 62.2 mm MPJPE, 45.8 PA-MPJPE, 81.7 MPVPE and an
 acceleration error of 3.0 mm/frame² after 47 minutes on two busy CPU cores, trained on
-the 99 prepared clips.
+the 99 prepared clips. Without masking (--config.model.mask_ratio=0.0) 54.4, 41.7, 71.3
+and 3.1.
 """
 
 from jaxpose.config import base_config
