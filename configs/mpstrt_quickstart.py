@@ -1,4 +1,4 @@
-r"""A tiny multi-view network on rendered people, in minutes on two CPU cores.
+r"""A tiny multi-view network on rendered people; its full run is not measured yet.
 
 Run: python -m jaxpose.train --config=configs/mpstrt_quickstart.py
 

@@ -7,6 +7,7 @@ https://smpl.is.tue.mpg.de. The free bodies come with jaxpose, see docs/body.md.
 import functools
 import os
 import pathlib
+import re
 import zipfile
 
 import numpy as np
@@ -44,13 +45,11 @@ _SMPLX = dict(
   faces_tensor=(None, 3),
   J_regressor_extra=(9, "m"),
 )
-NEUTRAL = (
-  *("SMPL_NEUTRAL.npz", "SMPL_NEUTRAL.pkl"),
-  *(
-    "basicModel_neutral_lbs_10_207_0_v1.0.0.pkl",
-    "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl",
-  ),
+# basicModel_f_lbs_10_207_0_v1.0.0.pkl, SMPL_NEUTRAL.pkl, SMPL_FEMALE.npz, female.npz
+_NAME = re.compile(
+  r"(?:basicmodel_|smpl_)?(m|f|n|male|female|neutral)(?:_lbs_.*)?\.(pkl|npz)", re.I
 )
+_GENDERS = {"m": "male", "f": "female", "n": "neutral"}
 _TREES = ("kintree_table", "parents")
 _SELECTED = "vertex_joint_selector.extra_joints_idxs"
 _WHERE = (
@@ -93,17 +92,32 @@ def _load(name: str, folder: str) -> Body:
     raise ValueError(f"{path}: {error}") from error
 
 
+def by_gender(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
+  """SMPL's files in a folder, under the names they have in the wild, by gender.
+
+  Keys are among "male", "female" and "neutral"; of several files the first counts.
+  """
+  found: dict[str, pathlib.Path] = {}
+  for path in sorted(pathlib.Path(folder).expanduser().iterdir()):
+    match = _NAME.fullmatch(path.name)
+    if match:
+      gender = _GENDERS.get(match[1].lower(), match[1].lower())
+      found.setdefault(gender, path)
+  return found
+
+
 def _neutral(folder: str) -> pathlib.Path:
-  """The neutral SMPL in a folder, under one of the names it is distributed with."""
-  tried = [pathlib.Path(folder).expanduser() / name for name in NEUTRAL]
-  for path in tried:
-    if folder and path.is_file():
-      return path
-  where = f"the folder {folder}" if folder else "no folder"
-  raise FileNotFoundError(
-    f"got the body 'smpl' with {where} in JAXPOSE_SMPL_DIR, expected a folder with one "
-    f"of {', '.join(NEUTRAL)}; {_WHERE}."
-  )
+  """The neutral SMPL in a folder."""
+  there = bool(folder) and pathlib.Path(folder).expanduser().is_dir()
+  path = by_gender(folder).get("neutral") if there else None
+  if path is None:
+    where = f"the folder {folder}" if there else "no folder"
+    raise FileNotFoundError(
+      f"got the body 'smpl' with {where} in JAXPOSE_SMPL_DIR, expected a folder with "
+      f"one of SMPL_NEUTRAL.npz, SMPL_NEUTRAL.pkl or basicmodel_neutral_lbs_*.pkl; "
+      f"{_WHERE}."
+    )
+  return path
 
 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -2,18 +2,11 @@
 
 import os
 import pathlib
-import re
 from collections.abc import Iterable
 from collections.abc import Sequence
 
 from jaxpose import body_files
 from jaxpose.body import Body
-
-# basicModel_f_lbs_10_207_0_v1.0.0.pkl, SMPL_FEMALE.pkl, SMPL_FEMALE.npz, female.npz
-_NAME = re.compile(
-  r"(?:basicmodel_|smpl_)?(m|f|n|male|female|neutral)(?:_lbs_.*)?\.(pkl|npz)", re.I
-)
-_GENDERS = {"m": "male", "f": "female", "n": "neutral"}
 
 
 def folders(manual_dir: str | os.PathLike) -> list[pathlib.Path]:
@@ -33,12 +26,7 @@ def load(
     FileNotFoundError: J_regressor_extra.npy is missing.
   """
   for place in places:
-    found = {}
-    for path in sorted(place.iterdir()):
-      match = _NAME.fullmatch(path.name)
-      if match:
-        gender = _GENDERS.get(match[1].lower(), match[1].lower())
-        found.setdefault(gender, path)
+    found = body_files.by_gender(place)
     missing = [gender for gender in genders if gender not in found]
     if len(missing) == len(genders):
       continue

@@ -29,16 +29,13 @@ def motion(subject, sequence, camera):
   return 1000 * joints, 1024 + 1500 * joints[..., :2] / joints[..., 2:]
 
 
-def test_motion(name):
+def scored_motion(name):
   frames = FRAMES.get(name, 5)
   joints = benchmark_writer.body("mpi3dhp17", frames, int(name[2:])) + np.array(
     [0, 0, 4]
   )
   valid = np.arange(frames) % 3 == 1
   return 1000 * joints, 960 + 1100 * joints[..., :2] / joints[..., 2:], valid
-
-
-test_motion.__test__ = False
 
 
 def cells(arrays):
@@ -56,16 +53,13 @@ def annotations(subject, sequence):
   )
 
 
-def test_annotations(name):
-  joints, points, valid = test_motion(name)
+def scored_annotations(name):
+  joints, points, valid = scored_motion(name)
   return dict(
     annot2=points[:, None],
     univ_annot3=joints[:, None],
     valid_frame=valid[:, None] * 1.0,
   )
-
-
-test_annotations.__test__ = False
 
 
 def write_mat5(path, held):
@@ -102,7 +96,7 @@ def write(folder, version="5", test_version="7.3"):
     WRITERS[version](path, annotations(subject, sequence))
   for name in protocol.TESTS:
     path = folder / "mpi_inf_3dhp_test_set" / name / "annot_data.mat"
-    WRITERS[test_version](path, test_annotations(name))
+    WRITERS[test_version](path, scored_annotations(name))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +127,7 @@ def test_records_are_the_release(tmp_path, version, tests):
     assert tuple(record["image_size"]) == (2048, 2048)
   assert {float(r["fps"]) for r in splits["train"]} == {25, 50}
   for record, name in zip(splits["test"], protocol.TESTS, strict=True):
-    joints, points, valid = test_motion(name)
+    joints, points, valid = scored_motion(name)
     assert builder_testing.text(record, "subject") == name
     np.testing.assert_allclose(record["joints_3d"], joints / 1000, atol=1e-5)
     np.testing.assert_allclose(record["keypoints_2d"], points, atol=1e-3)
@@ -160,7 +154,7 @@ def test_only_valid_frames_are_scored_but_all_are_context(tmp_path):
   result = scoring.score(poses, wrong, frames, ["mpi3dhp"])["mpi3dhp"]
   assert result.total < 1e-6
   assert result.frames == {
-    name: int(test_motion(name)[2].sum()) for name in protocol.TESTS
+    name: int(scored_motion(name)[2].sum()) for name in protocol.TESTS
   }
   assert isinstance(result, protocols.ProtocolResult)
 
@@ -252,7 +246,7 @@ def test_missing_cameras_are_said(tmp_path):
   ],
 )
 def test_what_is_wrong_in_a_test_file_is_said(tmp_path, key, change, message):
-  held = test_annotations("TS1")
+  held = scored_annotations("TS1")
   held[key] = change(held[key])
   write_mat5(tmp_path / "annot_data.mat", held)
   with pytest.raises(ValueError, match=rf"annot_data\.mat: .*{message}"):
@@ -260,7 +254,7 @@ def test_what_is_wrong_in_a_test_file_is_said(tmp_path, key, change, message):
 
 
 def test_frames_that_are_not_scored_may_be_nan(tmp_path):
-  held = test_annotations("TS1")
+  held = scored_annotations("TS1")
   held["annot2"][0] = np.nan
   write_mat5(tmp_path / "annot_data.mat", held)
   (record,) = official._test(tmp_path / "annot_data.mat", "TS1")
