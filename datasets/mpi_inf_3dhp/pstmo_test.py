@@ -23,7 +23,7 @@ def content():
     train[f"{subject} {sequence}"] = [views, 50 if sequence == "Seq2" else 25]
   test = {}
   for name in protocol.TESTS:
-    joints, points, valid = official_test.test_motion(name)
+    joints, points, valid = official_test.scored_motion(name)
     test[name] = dict(data_2d=points, data_3d=joints, valid=valid.astype(np.float64))
   return dict(train=train, test=test)
 
@@ -51,7 +51,7 @@ def test_records_are_the_files(tmp_path):
     np.testing.assert_allclose(record["keypoints_2d"], points[:, FIELD], atol=1e-3)
     assert record["fps"] == (50 if sequence == "Seq2" else 25)
   for record, name in zip(splits["test"], protocol.TESTS, strict=True):
-    joints, points, valid = official_test.test_motion(name)
+    joints, points, valid = official_test.scored_motion(name)
     np.testing.assert_allclose(record["joints_3d"], joints / 1000, atol=1e-5)
     np.testing.assert_allclose(record["keypoints_2d"], points, atol=1e-3)
     np.testing.assert_array_equal(record["frame_scored"], valid)
