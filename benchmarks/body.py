@@ -12,7 +12,6 @@ are all arrays of the body once, the parameters in and the vertices out.
 
 import argparse
 import os
-import time
 
 from jaxpose import runtime
 
@@ -21,27 +20,12 @@ runtime.keep_memory()
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
+from measure import matmul_peak  # noqa: E402
+from measure import seconds  # noqa: E402
 
 from jaxpose import body as bodies  # noqa: E402
 from jaxpose import body_files  # noqa: E402
 from jaxpose import geometry  # noqa: E402
-
-
-def seconds(function, *args, repeat: int) -> float:
-  """Best of several calls."""
-  jax.block_until_ready(function(*args))
-  best = float("inf")
-  for _ in range(repeat):
-    start = time.perf_counter()
-    jax.block_until_ready(function(*args))
-    best = min(best, time.perf_counter() - start)
-  return best
-
-
-def matmul_peak(size: int = 1024, repeat: int = 12) -> float:
-  """FLOP per second of a float32 product of two square matrices."""
-  a = jnp.ones((size, size), jnp.float32)
-  return 2 * size**3 / seconds(jax.jit(lambda a: a @ a), a, repeat=repeat)
 
 
 def bandwidth(moved: float, repeat: int = 12) -> float:

@@ -16,28 +16,12 @@ from jaxpose import runtime
 runtime.keep_memory()
 
 import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
+from measure import matmul_peak  # noqa: E402
+from measure import seconds  # noqa: E402
 
 from jaxpose import crops  # noqa: E402
 from jaxpose import models  # noqa: E402
-
-
-def seconds(function, *args, repeat: int) -> float:
-  """Best of several calls."""
-  jax.block_until_ready(function(*args))
-  best = float("inf")
-  for _ in range(repeat):
-    start = time.perf_counter()
-    jax.block_until_ready(function(*args))
-    best = min(best, time.perf_counter() - start)
-  return best
-
-
-def matmul_peak(size: int = 2048, repeat: int = 3) -> float:
-  """FLOP per second of a float32 product of two square matrices."""
-  a = jnp.ones((size, size), jnp.float32)
-  return 2 * size**3 / seconds(jax.jit(lambda a: a @ a), a, repeat=repeat)
 
 
 def main() -> None:

@@ -1,17 +1,17 @@
 r"""What GLoT costs: parameters by part, FLOP, windows per second.
 
-Run: python benchmarks/glot.py [--batch_sizes=1,32]
+Run: python benchmarks/glot.py [--batch_sizes=1,32] [--mesh]
 
 Speeds are also given as a share of the float32 matrix-product peak measured in the same
 process, because machines differ and are noisy; FLOP are those that XLA counts for one
 forward pass. A training step masks frames and regresses all of them; it is taken as
 three of its own forward passes. Its loss is the sum of squares of the outputs, so that
-neither body nor data is part of the time; --body adds the body's joints.
+neither body nor data is part of the time; --body adds the body's joints, and --mesh to
+the forward pass all 6,890 vertices of a random body of SMPL's size.
 """
 
 import argparse
 import os
-import time
 
 from jaxpose import runtime
 
@@ -21,33 +21,16 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
+from body import random_body  # noqa: E402
+from measure import flop  # noqa: E402
+from measure import matmul_peak  # noqa: E402
+from measure import seconds  # noqa: E402
 
+from jaxpose import body as bodies  # noqa: E402
 from jaxpose import models  # noqa: E402
 
 
-def seconds(function, *args, repeat: int) -> float:
-  """Best of several calls."""
-  jax.block_until_ready(function(*args))
-  best = float("inf")
-  for _ in range(repeat):
-    start = time.perf_counter()
-    jax.block_until_ready(function(*args))
-    best = min(best, time.perf_counter() - start)
-  return best
-
-
-def matmul_peak(size: int = 2048, repeat: int = 8) -> float:
-  """FLOP per second of a float32 product of two square matrices."""
-  a = jnp.ones((size, size), jnp.float32)
-  return 2 * size**3 / seconds(jax.jit(lambda a: a @ a), a, repeat=repeat)
-
-
-def flop(function, args) -> float:
-  """What XLA counts for one call."""
-  return jax.jit(function).lower(*args).compile().cost_analysis()["flops"]
-
-
-def setup(module, batch_size: int):
+def setup(module, batch_size: int, body=None):
   """Variables, then forward pass, training forward pass and step with arguments."""
   rng = np.random.default_rng(0)
   shape = (batch_size, *module.input_shape)
@@ -57,7 +40,10 @@ def setup(module, batch_size: int):
   tx = optax.adam(1e-4)
 
   def forward(variables, x):
-    return module.apply(variables, x)
+    out = module.apply(variables, x)
+    if body is not None:
+      out["vertices"] = bodies.pose(body, out["rotations"], out["betas"]).vertices
+    return out
 
   def training_forward(params, x, key):
     mask, dropout = jax.random.split(key)
@@ -87,17 +73,20 @@ def main() -> None:
   parser.add_argument("--variant", default="glot")
   parser.add_argument("--dtype", default="float32")
   parser.add_argument("--body", help="name or path; default none")
+  parser.add_argument("--mesh", action="store_true")
   parser.add_argument("--remat", action="store_true")
   parser.add_argument("--repeat", type=int, default=10)
   args = parser.parse_args()
   module = models.build(
     "glot", variant=args.variant, dtype=args.dtype, body=args.body, remat=args.remat
   )
+  body = random_body() if args.mesh else None
   device = jax.devices()[0]
   print(
     f"{device.platform} {device.device_kind}, jax {jax.__version__}, "
     f"{os.cpu_count()} cores; float32 matmul peak {matmul_peak() / 1e9:.0f} GFLOP/s; "
     f"{args.variant}, {args.dtype}, windows of {module.window} frames, body {args.body}"
+    f"{', 6,890 vertices' * args.mesh}"
   )
   variables, *_ = setup(module, 1)
   sizes = {
@@ -112,7 +101,7 @@ def main() -> None:
   )
   print("|---:|---:|---:|---:|---:|---:|---:|---:|")
   for batch in map(int, args.batch_sizes.split(",")):
-    _, (forward, x), training, (step, y) = setup(module, batch)
+    _, (forward, x), training, (step, y) = setup(module, batch, body)
     work, training_work = flop(forward, x), 3 * flop(*training)
     # Peak next to each timing: the machine may be busier now than at the start.
     peak = matmul_peak(repeat=3)
