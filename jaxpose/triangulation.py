@@ -107,6 +107,58 @@ def triangulate(
   return xp.where(valid[..., None], world, 0), valid
 
 
+def nearest_points(
+  rays: Float[Array, "*b v j 2"],
+  rotation: Float[Array, "*#b v 3 3"],
+  position: Float[Array, "*#b v 3"],
+  confidence: Float[Array, "*b v j"],
+) -> tuple[Float[Array, "*b j 3"], Bool[Array, "*b j"]]:
+  """The points nearest to the viewing lines: `triangulate` in closed form.
+
+  They minimise the squared distances in space, weighted by the confidence, where
+  `triangulate` weights near cameras more; exact rays give the same points. No singular
+  vectors: many times faster where points are an input of a network.
+
+  Args:
+    rays: in each view.
+    rotation: world to camera.
+    position: of the cameras' centres, metres.
+    confidence: weights, at least 0. A view of weight 0 may hold anything.
+
+  Returns:
+    The points in the world, metres, and which of them at least two lines that are not
+    parallel (about 3 degrees) pass by; the others are 0.
+  """
+  xp = namespace(rays, rotation, position, confidence)
+  seen = (confidence > 0)[..., None]
+  weight = confidence / xp.maximum(confidence.sum(-2, keepdims=True), 1e-6)
+  line = xp.concatenate([rays, xp.ones_like(rays[..., :1])], -1)
+  line = line / xp.linalg.norm(line, axis=-1, keepdims=True)
+  line = line @ xp.broadcast_to(rotation, (*line.shape[:-2], 3, 3))
+  line = xp.where(seen, line, 0)
+  # The sum of w (I - d d') times the point is that of w (I - d d') c, for lines of
+  # direction d through c. The symmetric matrix is inverted by its cofactors.
+  centre = xp.where(seen, xp.broadcast_to(position[..., None, :], line.shape), 0)
+  origin = (weight[..., None] * centre).sum(-3, keepdims=True)
+  offset = centre - xp.broadcast_to(origin, centre.shape)
+  across = offset - (offset * line).sum(-1, keepdims=True) * line
+  right = (weight[..., None] * across).sum(-3)
+  x, y, z = (line[..., i] for i in range(3))
+  a, b, c = ((weight * (1 - p * p)).sum(-2) for p in (x, y, z))
+  d, e, f = (-(weight * p * q).sum(-2) for p, q in ((x, y), (x, z), (y, z)))
+  rows = [
+    [b * c - f * f, e * f - c * d, d * f - b * e],
+    [e * f - c * d, a * c - e * e, d * e - a * f],
+    [d * f - b * e, d * e - a * f, a * b - d * d],
+  ]
+  scale = a * rows[0][0] + d * rows[0][1] + e * rows[0][2]
+  valid = scale > 1e-3
+  inverse = xp.where(valid, 1 / xp.where(valid, scale, 1), 0)
+  point = [sum(k * right[..., i] for i, k in enumerate(row)) for row in rows]
+  point = xp.stack(point, -1) * inverse[..., None] + origin[..., 0, :, :]
+  return xp.where(valid[..., None], point, 0), valid
+
+
 @jax.custom_jvp
 def _null_vector(rows):
   """The last right singular vector of (*b, n, 4)."""

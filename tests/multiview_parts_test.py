@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxpose import models
+from jaxpose import triangulation
 from jaxpose.models import multiview
 from jaxpose.models import multiview_embeddings
 from jaxpose.models import multiview_parts as parts
@@ -47,7 +48,7 @@ def test_faithful_has_the_parameters_of_the_released_network():
 
 
 @pytest.mark.parametrize(
-  ("variant", "millions"), [("base", 22.5), ("small", 3.36), ("tiny", 0.211)]
+  ("variant", "millions"), [("base", 22.5), ("small", 3.36), ("tiny", 0.224)]
 )
 def test_every_variant_traces_at_full_size(variant, millions):
   module = models.build("multiview", variant=variant)
@@ -422,6 +423,59 @@ def test_the_lifter_alone_has_the_weights_and_poses_of_the_whole(lifter):
   out = small.run(alone, given, {"params": params})
   for key, value in out.items():
     np.testing.assert_allclose(value, whole[key], atol=1e-5, err_msg=key)
+
+
+def test_the_lifter_gets_offsets_in_the_axes_of_the_world():
+  alone = multiview.build_lifter("base", **small.SMALL)
+  x = small.inputs()
+  rng = np.random.default_rng(1)
+  b, v, t, j = *x["view_mask"].shape, alone.num_joints
+  given = {key: x[key] for key in ("view_mask", *small.CAMERAS)}
+  given["keypoints_2d"] = jnp.asarray(rng.normal(size=(b, v, t, j, 2)), jnp.float32)
+  given["scores"] = jnp.ones((b, v, t, j))
+  params = small.start(small.build())["params"]["lifting"]
+  _, state = alone.apply(
+    {"params": params},
+    **given,
+    capture_intermediates=lambda module, _: module.name == "embed",
+  )
+  got = state["intermediates"]["embed"]["__call__"][0]
+  # What a camera sees to its right and below, in space: along its first two axes.
+  points = np.asarray(given["keypoints_2d"])
+  offset = points - points[..., :1, :]
+  axes = np.asarray(x["camera_rotation"])[:, :, None, None]
+  world = offset[..., :1] * axes[..., 0, :] + offset[..., 1:] * axes[..., 1, :]
+  flat = [points, np.ones((b, v, t, j, 1))]
+  flat = np.concatenate(
+    [np.concatenate(flat, -1).reshape(b, v, t, -1), world.reshape(b, v, t, -1)], -1
+  )
+  kernel, bias = (np.asarray(params["embed"][key]) for key in ("kernel", "bias"))
+  expected = flat @ kernel + bias
+  np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_a_lifter_that_trusts_triangulation_gives_where_the_lines_meet():
+  alone = multiview.build_lifter("base", **small.SMALL)
+  x = small.inputs()
+  b, v, t, j = *x["view_mask"].shape, alone.num_joints
+  given = {key: x[key] for key in ("view_mask", *small.CAMERAS)}
+  # Joints about the point that the ring looks at, and the second clip in one view only.
+  joints = np.random.default_rng(1).normal(size=(b, t, j, 3)) * 0.3 + [0, 0, 1]
+  turn, place = (np.asarray(x[f"camera_{name}"]) for name in ("rotation", "position"))
+  seen = np.einsum("bvdc,bvtjc->bvtjd", turn, joints[:, None] - place[:, :, None, None])
+  points = triangulation.project_to_crop(seen, np.asarray(x["crop_intrinsics"]))
+  given["keypoints_2d"] = jnp.asarray(points, jnp.float32)
+  given["scores"] = jnp.ones((b, v, t, j))
+  given["view_mask"] = given["view_mask"].at[1, 1:].set(False)
+  params = small.start(small.build())["params"]["lifting"]
+  plain = small.run(alone, given, {"params": params})["joints_3d"]
+  bias = params["trust"]["bias"]
+  trusting = params | {"trust": params["trust"] | {"bias": bias + 1e4}}
+  got = small.run(alone, given, {"params": trusting})["joints_3d"]
+  relative = joints - joints[:, :, :1]
+  np.testing.assert_allclose(got[0], relative[0], atol=1e-4)
+  assert np.abs(plain[0] - relative[0]).max() > 0.01
+  np.testing.assert_array_equal(got[1], plain[1])
 
 
 def test_poses_of_all_cameras_are_averaged_in_world_axes():

@@ -287,7 +287,7 @@ def test_14_one_clip_can_be_learned():
   ones = jnp.ones((1, 2, 2, 17))
   bones = [(i, i + 1) for i in range(0, 16, 4)]
   body = losses.relevance_target(points, ones, bones, module.grid)
-  tx = optax.adam(optax.cosine_decay_schedule(4e-3, 200))
+  tx = optax.adam(optax.cosine_decay_schedule(4e-3, 300))
 
   def loss(params):
     out = module.apply({"params": params}, **x)
@@ -307,7 +307,7 @@ def test_14_one_clip_can_be_learned():
       updates, state = tx.update(slope, state)
       return (optax.apply_updates(params, updates), state), value
 
-    (params, _), values = jax.lax.scan(step, (params, tx.init(params)), length=200)
+    (params, _), values = jax.lax.scan(step, (params, tx.init(params)), length=300)
     return values, loss(params)[1]
 
   # Drawn as `init` does but in NumPy, since to compile `init` takes longer than to fit.

@@ -207,3 +207,51 @@ def test_points_behind_the_camera_project_to_something_finite():
   points = np.asarray([[[0.1, 0.2, -1.0], [0.0, 0.0, 0.0]]])
   got = triangulation.project_to_crop(points, np.asarray([[2.0, 2.0, 0.0, 0.0]]))
   assert np.isfinite(got).all()
+
+
+@BOTH
+@pytest.mark.parametrize("num_views", [3, 4])
+def test_nearest_points_are_exact_on_clean_rays(xp, num_views):
+  points, *rest = scene(num_views)
+  weight = np.random.default_rng(2).uniform(0.2, 1, rest[0].shape[:-1])
+  found, valid = triangulation.nearest_points(*as_kind(xp, (*rest, weight)))
+  assert isinstance(found, np.ndarray) == (xp is np)
+  assert np.asarray(valid).all()
+  np.testing.assert_allclose(found, points, atol=1e-10 if xp is np else 2e-5)
+
+
+def test_nearest_points_have_the_least_squared_distance_to_the_lines():
+  _, rays, rotation, position = scene()
+  rng = np.random.default_rng(1)
+  rays = rays + rng.normal(size=rays.shape) * 0.03
+  weight = rng.uniform(0.2, 1, rays.shape[:-1])
+  found, _ = triangulation.nearest_points(rays, rotation, position, weight)
+  lines = np.concatenate([rays, np.ones_like(rays[..., :1])], -1)
+  lines = np.einsum("bvjd,vdc->bvjc", lines, rotation[0])
+  lines /= np.linalg.norm(lines, axis=-1, keepdims=True)
+  for b in range(2):
+    for j in range(5):
+      across = np.eye(3) - np.einsum("vc,vd->vcd", lines[b, :, j], lines[b, :, j])
+      across *= np.sqrt(weight[b, :, j])[:, None, None]
+      right = np.einsum("vcd,vd->vc", across, position[0]).ravel()
+      expected = np.linalg.lstsq(across.reshape(-1, 3), right, rcond=None)[0]
+      np.testing.assert_allclose(found[b, j], expected, atol=1e-10)
+
+
+@BOTH
+def test_nearest_points_need_two_lines_that_are_not_parallel(xp):
+  points, rays, rotation, position = scene(3)
+  weight = np.ones(rays.shape[:-1])
+  weight[0, 1:], weight[1, 0] = 0, 0
+  bad = [
+    np.repeat(a, 2, 0) if len(a) == 1 else a.copy() for a in (rays, rotation, position)
+  ]
+  for array in bad:
+    array[1, 0] = np.nan
+  found, valid = triangulation.nearest_points(*as_kind(xp, (*bad, weight)))
+  np.testing.assert_array_equal(valid, np.repeat([[False], [True]], 5, 1))
+  np.testing.assert_array_equal(found[0], np.zeros((5, 3)))
+  np.testing.assert_allclose(found[1], points[1], atol=2e-5)
+  twice = [np.repeat(a[:, :1], 2, 1) for a in (rays, rotation, position)]
+  _, valid = triangulation.nearest_points(*as_kind(xp, (*twice, np.ones((2, 2, 5)))))
+  assert not np.asarray(valid)[0].any()

@@ -62,8 +62,11 @@ class Config(tfds.core.BuilderConfig):
 class Builder(tfds.core.GeneratorBasedBuilder):
   """One record is one clip of one person, seen by all cameras."""
 
-  VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES = {"1.0.0": "Eight actions, 57 subjects, four cameras."}  # noqa: RUF012
+  VERSION = tfds.core.Version("1.1.0")
+  RELEASE_NOTES = {  # noqa: RUF012
+    "1.0.0": "Eight actions, 57 subjects, four cameras.",
+    "1.1.0": "Shirts are lighter in front than at the back.",
+  }
   BUILDER_CONFIGS = [  # noqa: RUF012
     Config(name="default", description="57 subjects, 64 pixels, four cameras."),
     Config(

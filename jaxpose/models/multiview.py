@@ -61,7 +61,7 @@ VARIANTS: dict[str, dict] = {
   ),
   "tiny": dict(
     image_size=48,
-    stem=((12, 4, 4), (48, 3, 2)),
+    stem=((16, 3, 2), (32, 3, 2), (48, 3, 2)),
     depths=(2,),
     window_heads=(4,),
     window=3,

@@ -1,9 +1,8 @@
 """The 3D stage: 2D sequences of several views to one 3D pose a frame.
 
 The paper lifts with PoseFormer: `SequenceLifter`, view by view, here without its
-weighted mean over time, so that every frame has a pose. `FusedLifter`, which lets the
-views look at each other, is our default; `lift_by_dlt` needs no training and is the
-baseline of both. They take 2D alone, so they also train without images.
+weighted mean over time. `FusedLifter`, which lets the views look at each other, is our
+default; `lift_by_dlt`, without training, is the baseline. All take 2D poses alone.
 """
 
 from typing import Any
@@ -27,11 +26,15 @@ from jaxpose.models.multiview_embeddings import Cameras
 from jaxpose.models.multiview_embeddings import Embedding
 from jaxpose.models.multiview_embeddings import as_cameras
 from jaxpose.models.multiview_embeddings import reference_view
+from jaxpose.models.multiview_embeddings import require_cameras
 from jaxpose.models.multiview_relations import Relations
 from jaxpose.models.multiview_relations import drop_views
 from jaxpose.models.multiview_relations import key_mask
 from jaxpose.triangulation import crop_rays
+from jaxpose.triangulation import nearest_points
 from jaxpose.triangulation import triangulate
+
+_REACH = 1.5  # metres from the root: lines that are near parallel meet anywhere
 
 
 class FusedLifter(nn.Module):
@@ -50,6 +53,10 @@ class FusedLifter(nn.Module):
     causal: poses do not depend on later frames.
     time_embedding: see `multiview_embeddings.Embedding`.
     view_embedding: see there; "camera" makes the axes those of the world.
+    world_offsets: with view embedding "camera", also take each joint's offset from the
+      root in the image, turned into the axes of the world, which is hard to learn.
+    triangulated: with view embedding "camera", also take where the viewing lines of
+      each joint nearly meet, and learn how far to trust that.
     max_frames: rows of a learned time table.
     max_views: rows of a learned view table.
     dtype: compute type; parameters, softmax and outputs stay float32.
@@ -68,6 +75,8 @@ class FusedLifter(nn.Module):
   causal: bool = False
   time_embedding: str = "learned"
   view_embedding: str = "camera"
+  world_offsets: bool = True
+  triangulated: bool = True
   max_frames: int = 128
   max_views: int = 8
   dtype: Any = jnp.float32
@@ -100,6 +109,11 @@ class FusedLifter(nn.Module):
       keep = reference_view(reference, b, v)
     present = _present(self, view_mask, (b, v, t), keep, train)
     x = jnp.concatenate([keypoints_2d, scores[..., None]], -1).reshape(b, v, t, 3 * j)
+    if self.view_embedding == "camera" and self.world_offsets:
+      require_cameras(cameras, "the view embedding 'camera'")
+      offset = keypoints_2d - keypoints_2d[..., self.root : self.root + 1, :]
+      offset = jnp.einsum("bvtjd,bvdc->bvtjc", offset, cameras.rotation[:, :, :2])
+      x = jnp.concatenate([x, offset.reshape(b, v, t, 3 * j)], -1)
     x = jnp.where(present[..., None], x, 0).astype(self.dtype)
     x = dense(self.width, "embed", self.dtype)(x) + Embedding(
       self.width,
@@ -111,6 +125,11 @@ class FusedLifter(nn.Module):
       self.dtype,
       name="embedding",
     )(present, cameras, reference, keypoints_2d)
+    met = None
+    if self.view_embedding == "camera" and self.triangulated:
+      met = _nearest(keypoints_2d, scores, present, cameras, self.root)
+      known = jnp.concatenate([met[0].reshape(b, t, -1), met[1].astype(x.dtype)], -1)
+      x = x + dense(self.width, "triangulated", self.dtype)(known)[:, None]
     x = Relations(
       self.layout,
       drop_path_rates(self.drop_path, self.depth),
@@ -128,6 +147,9 @@ class FusedLifter(nn.Module):
     x = (weights.astype(x.dtype)[..., None] * x).sum(1)
     x = gelu(dense(2 * self.width, "pose_hidden", self.dtype)(x))
     pose = dense(3 * j, "pose", jnp.float32)(x).reshape(b, t, j, 3)
+    if met is not None:
+      trust = jax.nn.sigmoid(dense(j, "trust", jnp.float32)(x)) * met[1]
+      pose = pose + trust[..., None] * (met[0] - pose)
     return dict(joints_3d=_relative(pose, self.root), view_weights=weights)
 
 
@@ -248,6 +270,21 @@ def lift_by_dlt(
   return dict(
     joints_3d_world=world, joints_3d=_relative(world, root), joints_3d_valid=valid
   )
+
+
+def _nearest(keypoints_2d, scores, present, cameras, root):
+  """Where viewing lines meet, relative to the root, and which joints have that."""
+  weight = scores * present[..., None]
+  rays = crop_rays(keypoints_2d, cameras.intrinsics)
+  world, valid = nearest_points(
+    rays.swapaxes(1, 2),
+    cameras.rotation[:, None],
+    cameras.position[:, None],
+    weight.swapaxes(1, 2),
+  )
+  valid = valid & valid[..., root : root + 1]
+  pose = jnp.clip(_relative(world, root), -_REACH, _REACH)
+  return jax.lax.stop_gradient((jnp.where(valid[..., None], pose, 0), valid))
 
 
 def _relative(pose, root):

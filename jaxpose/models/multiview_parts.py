@@ -122,6 +122,8 @@ def lifter(m, **overrides) -> nn.Module | None:
       layout=m.layout,
       time_embedding=m.time_embedding,
       view_embedding="camera" if m.view_embedding == "ray" else m.view_embedding,
+      world_offsets=m.lifter_world_offsets,
+      triangulated=m.lifter_triangulated,
       max_views=m.max_views,
     )
     return FusedLifter(**fields | overrides)
