@@ -101,6 +101,23 @@ ONLY = {
     *("jaxpose.keypoint_json", "jaxpose.keypoint_tables", "jaxpose.keypoint_tracks"),
     "jaxpose.skeletons",
   ),
+  "jaxpose/blazepose_detector.py": ("jaxtyping", "numpy"),
+  "jaxpose/blazepose_landmarks.py": (
+    *("jaxpose.blazepose_detector", "jaxtyping", "numpy"),
+  ),
+  "jaxpose/blazepose_networks.py": (
+    *("jaxpose.blazepose_detector", "jaxpose.blazepose_landmarks", "jaxpose.crops"),
+    *("jaxpose.turned_crops", "ai_edge_litert", "jaxtyping", "numpy"),
+  ),
+  "jaxpose/blazepose_weights.py": ("absl.logging",),
+  "jaxpose/blazepose.py": (
+    *("jaxpose.blazepose_landmarks", "jaxpose.one_euro", "jaxpose.turned_crops"),
+    *("jaxtyping", "numpy"),
+  ),
+  "jaxpose/turned_crops.py": ("jaxtyping", "numpy"),
+  "jaxpose/one_euro.py": ("jaxtyping", "numpy"),
+  "jaxpose/limb_swaps.py": ("jaxpose.gaps", "jaxpose.skeletons", "jaxtyping", "numpy"),
+  "jaxpose/detect_chunks.py": ("numpy",),
   "jaxpose/limbs.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/smpl_folder.py": ("jaxpose.body", "jaxpose.body_files"),
   "jaxpose/config.py": ("ml_collections",),
@@ -116,6 +133,7 @@ NEVER = {
   "jaxpose/kinds.py": ("jaxpose.config", "jaxpose.training"),
   "jaxpose/predict*.py": ("jaxpose.config",),
   "jaxpose/mesh_*.py": ("jaxpose.predict", "jaxpose.config"),
+  "jaxpose/detect*.py": ("flax", "jaxpose.models", "jaxpose.predict", "jaxpose.config"),
 }
 
 
