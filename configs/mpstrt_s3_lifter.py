@@ -27,6 +27,7 @@ def get_config(variant: str = "full"):
   config.augment_views.keypoint_noise = 2.0
   config.losses = dict(
     joints=dict(fn="views_3d", key="joints_3d", weight=1.0),
+    joints_direct=dict(fn="views_3d", key="joints_3d_direct", weight=1.0),
     velocity=dict(fn="views_velocity_3d", key="joints_3d", weight=0.1),
   )
   config.optimizer = dict(name="adamw", weight_decay=0.02, clip=1.0)

@@ -35,6 +35,7 @@ def get_config(variant: str = "full"):
     relevance=dict(fn="relevance", key="relevance_0", weight=0.1),
     confidence=dict(fn="confidence", key="score_logits", weight=0.05),
     joints=dict(fn="views_3d", key="joints_3d", weight=1.0),
+    joints_direct=dict(fn="views_3d", key="joints_3d_direct", weight=1.0),
     velocity=dict(fn="views_velocity_3d", key="joints_3d", weight=0.1),
   )
   config.optimizer = dict(name="adamw", weight_decay=0.05, clip=1.0)

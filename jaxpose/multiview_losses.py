@@ -200,7 +200,7 @@ def term(
       joints_3d, the others are the functions of their names.
     key: of the prediction. Of 2D terms one with the shape of keypoints_2d, such as
       keypoints_2d_spatial; of `relevance` relevance_0 and so on; of 3D terms joints_3d,
-      or joints_3d_reference for a network without cameras.
+      joints_3d_direct, or joints_3d_reference for a network without cameras.
     joints: whether 2D terms count all "known" joints inside the crop or only
       "visible" ones.
     **options: of the term's function; of `relevance` the `bones`, pairs of joints, and
@@ -222,7 +222,8 @@ def term(
   if fn == "relevance":
     return _relevance_term(out, batch, key, weight, **options)
   if fn in ("views_3d", "views_velocity_3d"):
-    target, valid = batch[key], batch["joints_3d_valid"]
+    target = batch[key.removesuffix("_direct")]
+    valid = batch["joints_3d_valid"]
     if fn == "views_velocity_3d":
       return velocity_3d(pred, target, valid, **options)
     return _mean(safe_norm(pred - target), valid)

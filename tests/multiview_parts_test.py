@@ -60,7 +60,8 @@ def test_every_variant_traces_at_full_size(variant, millions):
   apply = functools.partial(module.apply, train=True, rngs=rngs)
   out = jax.eval_shape(apply, variables, **x)
   found = {
-    key: (a.shape[2 + (key != "joints_3d") :], str(a.dtype)) for key, a in out.items()
+    key: (a.shape[3 - key.startswith("joints_3d") :], str(a.dtype))
+    for key, a in out.items()
   }
   n = module.grid[0] * module.grid[1]
   counts = [n]
@@ -75,6 +76,7 @@ def test_every_variant_traces_at_full_size(variant, millions):
     "kept": ((counts[-1],), "int32"),
     "view_weights": ((), "float32"),
     "joints_3d": ((17, 3), "float32"),
+    "joints_3d_direct": ((17, 3), "float32"),
   }
   for i, k in enumerate(counts[:-1]):
     expected[f"relevance_{i}"] = ((k,), "float32")

@@ -2,7 +2,8 @@
 
 The paper lifts with PoseFormer: `SequenceLifter`, view by view, here without its
 weighted mean over time. `FusedLifter`, which lets the views look at each other, is our
-default; `lift_by_dlt`, without training, is the baseline. All take 2D poses alone.
+default; `multiview_triangulated.lift_by_dlt`, without training, is the baseline. All
+take 2D poses alone.
 """
 
 from typing import Any
@@ -22,7 +23,6 @@ from jaxpose.models.attention import gelu
 from jaxpose.models.attention import layer_norm
 from jaxpose.models.blocks import Blocks
 from jaxpose.models.blocks import drop_path_rates
-from jaxpose.models.multiview_embeddings import Cameras
 from jaxpose.models.multiview_embeddings import Embedding
 from jaxpose.models.multiview_embeddings import as_cameras
 from jaxpose.models.multiview_embeddings import reference_view
@@ -30,11 +30,8 @@ from jaxpose.models.multiview_embeddings import require_cameras
 from jaxpose.models.multiview_relations import Relations
 from jaxpose.models.multiview_relations import drop_views
 from jaxpose.models.multiview_relations import key_mask
-from jaxpose.triangulation import crop_rays
-from jaxpose.triangulation import nearest_points
-from jaxpose.triangulation import triangulate
-
-_REACH = 1.5  # metres from the root: lines that are near parallel meet anywhere
+from jaxpose.models.multiview_triangulated import nearest
+from jaxpose.models.multiview_triangulated import relative
 
 
 class FusedLifter(nn.Module):
@@ -101,6 +98,7 @@ class FusedLifter(nn.Module):
       joints_3d: (b, t, j, 3) metres relative to the root. Axes: the world's with view
         embedding "camera", else the reference view's (the first view's).
       view_weights: (b, v, t) how much each view counted.
+      joints_3d_direct: (b, t, j, 3) with `triangulated`, before these are mixed in.
     """
     b, v, t, j, _ = keypoints_2d.shape
     cameras = as_cameras(camera_rotation, camera_position, crop_intrinsics)
@@ -127,7 +125,7 @@ class FusedLifter(nn.Module):
     )(present, cameras, reference, keypoints_2d)
     met = None
     if self.view_embedding == "camera" and self.triangulated:
-      met = _nearest(keypoints_2d, scores, present, cameras, self.root)
+      met = nearest(keypoints_2d, scores, present, cameras, self.root)
       known = jnp.concatenate([met[0].reshape(b, t, -1), met[1].astype(x.dtype)], -1)
       x = x + dense(self.width, "triangulated", self.dtype)(known)[:, None]
     x = Relations(
@@ -147,10 +145,12 @@ class FusedLifter(nn.Module):
     x = (weights.astype(x.dtype)[..., None] * x).sum(1)
     x = gelu(dense(2 * self.width, "pose_hidden", self.dtype)(x))
     pose = dense(3 * j, "pose", jnp.float32)(x).reshape(b, t, j, 3)
-    if met is not None:
-      trust = jax.nn.sigmoid(dense(j, "trust", jnp.float32)(x)) * met[1]
-      pose = pose + trust[..., None] * (met[0] - pose)
-    return dict(joints_3d=_relative(pose, self.root), view_weights=weights)
+    out = dict(joints_3d=relative(pose, self.root), view_weights=weights)
+    if met is None:
+      return out
+    trust = jax.nn.sigmoid(dense(j, "trust", jnp.float32)(x)) * met[1]
+    mixed = relative(pose + trust[..., None] * (met[0] - pose), self.root)
+    return out | dict(joints_3d=mixed, joints_3d_direct=out["joints_3d"])
 
 
 class SequenceLifter(nn.Module):
@@ -232,7 +232,7 @@ class SequenceLifter(nn.Module):
     x = Blocks(**blocks, name="frames")(x, train=train, mask=mask)
     x = layer_norm("pose_norm", self.dtype)(x)
     pose = dense(3 * j, "pose", jnp.float32)(x).reshape(b, v, t, j, 3)
-    pose = _relative(pose, self.root)
+    pose = relative(pose, self.root)
     if cameras is None:
       weight, turned = jnp.broadcast_to(chosen[..., None], (b, v, t)), pose
     else:
@@ -242,53 +242,6 @@ class SequenceLifter(nn.Module):
     weight = weight / jnp.maximum(weight.sum(1, keepdims=True), 1)
     mean = (weight[..., None, None] * turned).sum(1)
     return dict(joints_3d_camera=pose, joints_3d=mean)
-
-
-def lift_by_dlt(
-  keypoints_2d: Float[Array, "b v t j 2"],
-  scores: Float[Array, "b v t j"],
-  view_mask: Bool[Array, "b v t"],
-  cameras: Cameras,
-  root: int = 0,
-) -> dict[str, Array]:
-  """Triangulated poses, each view weighted by its scores; needs two views.
-
-  Returns:
-    joints_3d_world: (b, t, j, 3) metres in the world; joints_3d: the same relative to
-      the root; joints_3d_valid: (b, t, j) bool, two views and, for joints_3d, also a
-      root. Joints that are not are 0 in the world.
-  """
-  rays = crop_rays(keypoints_2d, cameras.intrinsics)
-  weight = scores * view_mask[..., None]
-  world, valid = triangulate(
-    rays.swapaxes(1, 2),
-    cameras.rotation[:, None],
-    cameras.position[:, None],
-    weight.swapaxes(1, 2),
-  )
-  valid = valid & valid[..., root : root + 1]
-  return dict(
-    joints_3d_world=world, joints_3d=_relative(world, root), joints_3d_valid=valid
-  )
-
-
-def _nearest(keypoints_2d, scores, present, cameras, root):
-  """Where viewing lines meet, relative to the root, and which joints have that."""
-  weight = scores * present[..., None]
-  rays = crop_rays(keypoints_2d, cameras.intrinsics)
-  world, valid = nearest_points(
-    rays.swapaxes(1, 2),
-    cameras.rotation[:, None],
-    cameras.position[:, None],
-    weight.swapaxes(1, 2),
-  )
-  valid = valid & valid[..., root : root + 1]
-  pose = jnp.clip(_relative(world, root), -_REACH, _REACH)
-  return jax.lax.stop_gradient((jnp.where(valid[..., None], pose, 0), valid))
-
-
-def _relative(pose, root):
-  return pose - pose[..., root : root + 1, :]
 
 
 def _present(module, view_mask, shape, keep, train):

@@ -30,8 +30,8 @@ from jaxpose.models.multiview_embeddings import as_cameras
 from jaxpose.models.multiview_embeddings import reference_view
 from jaxpose.models.multiview_embeddings import require_cameras
 from jaxpose.models.multiview_fields import require_fields
-from jaxpose.models.multiview_lifters import lift_by_dlt
 from jaxpose.models.multiview_relations import drop_views
+from jaxpose.models.multiview_triangulated import lift_by_dlt
 
 
 class MultiView(nn.Module):

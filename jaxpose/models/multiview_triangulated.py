@@ -1,0 +1,71 @@
+"""Poses where the viewing lines of several calibrated cameras meet."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+from jaxtyping import Bool
+from jaxtyping import Float
+
+from jaxpose.models.multiview_embeddings import Cameras
+from jaxpose.triangulation import crop_rays
+from jaxpose.triangulation import nearest_points
+from jaxpose.triangulation import triangulate
+
+_REACH = 1.5  # metres from the root: lines that are near parallel meet anywhere
+
+
+def lift_by_dlt(
+  keypoints_2d: Float[Array, "b v t j 2"],
+  scores: Float[Array, "b v t j"],
+  view_mask: Bool[Array, "b v t"],
+  cameras: Cameras,
+  root: int = 0,
+) -> dict[str, Array]:
+  """Triangulated poses, each view weighted by its scores; needs two views.
+
+  Returns:
+    joints_3d_world: (b, t, j, 3) metres in the world; joints_3d: the same relative to
+      the root; joints_3d_valid: (b, t, j) bool, two views and, for joints_3d, also a
+      root. Joints that are not are 0 in the world.
+  """
+  rays = crop_rays(keypoints_2d, cameras.intrinsics)
+  weight = scores * view_mask[..., None]
+  world, valid = triangulate(
+    rays.swapaxes(1, 2),
+    cameras.rotation[:, None],
+    cameras.position[:, None],
+    weight.swapaxes(1, 2),
+  )
+  valid = valid & valid[..., root : root + 1]
+  return dict(
+    joints_3d_world=world, joints_3d=relative(world, root), joints_3d_valid=valid
+  )
+
+
+def nearest(
+  keypoints_2d: Float[Array, "b v t j 2"],
+  scores: Float[Array, "b v t j"],
+  present: Bool[Array, "b v t"],
+  cameras: Cameras,
+  root: int = 0,
+) -> tuple[Float[Array, "b t j 3"], Bool[Array, "b t j"]]:
+  """Where lines nearly meet, relative to the root, and which joints have that.
+
+  An input of lifters, without a gradient; 0 where joints have none.
+  """
+  weight = scores * present[..., None]
+  rays = crop_rays(keypoints_2d, cameras.intrinsics)
+  world, valid = nearest_points(
+    rays.swapaxes(1, 2),
+    cameras.rotation[:, None],
+    cameras.position[:, None],
+    weight.swapaxes(1, 2),
+  )
+  valid = valid & valid[..., root : root + 1]
+  pose = jnp.clip(relative(world, root), -_REACH, _REACH)
+  return jax.lax.stop_gradient((jnp.where(valid[..., None], pose, 0), valid))
+
+
+def relative(pose: Float[Array, "*b j 3"], root: int) -> Float[Array, "*b j 3"]:
+  """The pose as seen from its root."""
+  return pose - pose[..., root : root + 1, :]
