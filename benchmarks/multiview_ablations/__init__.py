@@ -1,0 +1,1 @@
+"""The ablations of the multi-view network; see `__main__`."""
