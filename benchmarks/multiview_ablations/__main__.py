@@ -1,7 +1,8 @@
 r"""Trains and scores the ablations of the multi-view network, and writes their table.
 
 Run: python -m benchmarks.multiview_ablations --config=configs/mpstrt_quickstart.py
-       --out=DIR [--seeds=2] [--steps=400] [--only=keep,relations] [--list]
+       --out=DIR [--seeds=2] [--steps=500] [--only=keep,relations]
+       [--skip='keep-0.9-*'] [--list]
 
 from the root of a checkout. Seed by seed, so that an early stop leaves whole tables.
 Runs that are finished are kept in DIR/results and skipped when the command starts
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument("--seeds", type=int, default=2, help="how many, from 0")
   parser.add_argument("--steps", type=int, help="of each run; default: the config's")
   parser.add_argument("--only", default="", help=f"of: {', '.join(arms.GROUPS)}")
+  parser.add_argument("--skip", default="", help="arms to leave out, by pattern")
   parser.add_argument("--data_dir", help="of built datasets; default: as TFDS has it")
   parser.add_argument("--list", action="store_true", help="show the arms and stop")
   args = parser.parse_args(argv)
@@ -53,9 +55,10 @@ def main(argv: Sequence[str] | None = None) -> None:
       raise ValueError(f"got --seeds={args.seeds}, expected at least 1.")
     config = read_config(args.config)
     config.data.data_dir = args.data_dir or config.data.data_dir
-    plan = arms.plan(
-      runs.prepared(config, args.steps), tuple(filter(None, args.only.split(",")))
+    only, skip = (
+      tuple(filter(None, words.split(","))) for words in (args.only, args.skip)
     )
+    plan = arms.plan(runs.prepared(config, args.steps), only, skip)
     out = pathlib.Path(args.out).expanduser()
     if args.list:
       print(listed(plan, out, args.seeds))

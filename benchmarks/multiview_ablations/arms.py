@@ -1,5 +1,6 @@
 """The arms: what each changes in the base config, and the groups they are shown in."""
 
+import fnmatch
 import json
 import re
 from typing import NamedTuple
@@ -69,8 +70,17 @@ class Plan(NamedTuple):
   groups: dict[str, list[tuple[str, str]]]
 
 
-def plan(base: ml_collections.ConfigDict, only: tuple[str, ...] = ()) -> Plan:
+def plan(
+  base: ml_collections.ConfigDict,
+  only: tuple[str, ...] = (),
+  skip: tuple[str, ...] = (),
+) -> Plan:
   """The arms of some groups, of all if none is named. Equal arms are one.
+
+  Args:
+    base: the config that arms change.
+    only: groups.
+    skip: patterns of names of arms to leave out, such as "keep-0.9-*".
 
   Raises:
     ValueError: no such group, or the config is not of the multi-view network.
@@ -93,6 +103,8 @@ def plan(base: ml_collections.ConfigDict, only: tuple[str, ...] = ()) -> Plan:
     groups[group] = []
     for label, overrides in rows.items():
       slug = re.sub(r"[^a-z0-9.]+", "-", f"{group} {label}".lower()).strip("-")
+      if any(fnmatch.fnmatch(slug, pattern) for pattern in skip):
+        continue
       text = _text(configured(base, overrides))
       groups[group].append((label, arms.setdefault(text, Arm(slug, overrides)).name))
   return Plan(base, tuple(arms.values()), groups)
@@ -184,6 +196,8 @@ def _fitting(config) -> dict[str, dict]:
     absent |= {"keypoints_2d_spatial", "score_logits"}
   logits = {f"relevance_{i}" for i, s in enumerate(m.score) if s in ("head", "mix")}
   calibrated = set(CAMERAS) <= set(config.inputs)
+  if not (calibrated and m.lifter_triangulated):
+    absent.add("joints_3d_direct")
   losses = {}
   for name, term in config.losses.to_dict().items():
     key = term["key"]
