@@ -50,6 +50,36 @@ ONLY = {
   "jaxpose/mesh_losses.py": ARRAYS,
   "jaxpose/gaps.py": ("numpy", "jaxtyping"),
   "jaxpose/translation.py": ("numpy", "jaxtyping"),
+  "jaxpose/smoothing.py": ("jaxtyping", "numpy", "scipy.signal"),
+  "jaxpose/trajectory.py": (
+    *("jaxpose.cameras", "jaxpose.gaps", "jaxpose.translation"),
+    *("jaxtyping", "numpy", "scipy.ndimage"),
+  ),
+  "jaxpose/world.py": (
+    *("jaxpose.skeletons", "jaxpose.smoothing", "jaxtyping", "numpy", "scipy.ndimage"),
+  ),
+  "jaxpose/whole_files.py": (),
+  "jaxpose/bone_rotations.py": (*BASE, "jaxtyping", "numpy", "scipy.ndimage"),
+  "jaxpose/bvh_writer.py": (
+    *("jaxpose.body", "jaxpose.body_files", "jaxpose.bone_rotations", "jaxpose.bvh"),
+    *("jaxpose.meshes", "jaxpose.whole_files", *BASE),
+    *("jaxtyping", "numpy", "scipy.spatial"),
+  ),
+  "jaxpose/pose_csv.py": (*BASE, "jaxpose.whole_files", "jaxtyping", "numpy"),
+  "jaxpose/pose_npz.py": (*BASE, "jaxpose.whole_files", "jaxtyping", "numpy"),
+  "jaxpose/strokes.py": ("jaxtyping", "numpy"),
+  "jaxpose/stage.py": (
+    *(*BASE, "jaxpose.render", "jaxpose.strokes"),
+    *("PIL", "jaxtyping", "numpy", "scipy.ndimage"),
+  ),
+  "jaxpose/video_draw.py": (
+    *("jaxpose.skeletons", "jaxpose.stage", "jaxpose.strokes", "jaxpose.whole_files"),
+    *("jaxpose.video_encoder", "PIL", "jaxtyping", "numpy"),
+  ),
+  "jaxpose/video_encoder.py": ("imageio_ffmpeg", "numpy"),
+  "jaxpose/html_page.py": (
+    *(*BASE, "jaxpose.stage", "jaxpose.whole_files", "jaxtyping", "numpy", "viser"),
+  ),
   "jaxpose/meshes.py": (
     *("jaxpose.body", "jaxpose.body_files", "jaxpose.mesh_files", *BASE),
     *("numpy", "jaxtyping"),

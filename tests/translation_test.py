@@ -113,3 +113,48 @@ def test_a_camera_without_scale_gives_a_place_all_the_same():
   place = translation.from_crop(np.asarray([[-0.2, 0, 0]]), crops, FOCAL, CENTRE)
   assert np.isfinite(place).all()
   assert place[0, 2] > 0
+
+
+def noisy(joints, wrong):
+  """(predicted joints, rays of which some are wrong, which these are)."""
+  rng = np.random.default_rng(0)
+  many = np.repeat(joints[:, :17], 20, 0)
+  places = np.repeat(PLACES, 20, 0)
+  moved = many + places[:, None]
+  rays = moved[..., :2] / moved[..., 2:]
+  chosen = rng.permuted(np.tile(np.arange(17) < wrong, (len(many), 1)), axis=1)
+  rays = rays + chosen[..., None] * (0.1 + 0.15 * rng.normal(size=rays.shape))
+  return many + 0.02 * rng.normal(size=many.shape), rays, chosen, places
+
+
+@pytest.mark.parametrize("wrong", [1, 3, 5])
+def test_keypoints_on_wrong_places_do_not_mislead_the_robust_fit(joints, wrong):
+  pred, rays, chosen, places = noisy(joints, wrong)
+  weights = np.ones(chosen.shape)
+  found, trust = translation.fit_robust(pred, rays, weights, 1.3 * places)
+  least = translation.fit(pred, rays, weights, 1.3 * places)
+  clean = translation.fit(pred, rays, weights * ~chosen, 1.3 * places)
+  errors = [np.linalg.norm(x - places, axis=-1) for x in (found, least, clean)]
+  robust, squares, best = (np.median(error) for error in errors)
+  assert robust < 1.5 * best + 0.01
+  assert squares > 3 * robust
+  assert trust[~chosen].mean() > 0.8
+  off = np.linalg.norm(rays * places[:, None, 2:], axis=-1)  # not a joint near its ray
+  assert np.median(trust[chosen & (off > 0.3)]) < 0.2
+
+
+def test_the_robust_fit_is_least_squares_where_all_is_well(joints):
+  weights = np.ones(joints.shape[:2])
+  found, trust = translation.fit_robust(joints, rays_of(joints), weights, PLACES)
+  np.testing.assert_allclose(found, PLACES, atol=1e-9)
+  np.testing.assert_allclose(trust, 1, atol=1e-9)
+
+
+def test_the_robust_fit_leaves_hidden_joints_and_empty_frames_alone(joints):
+  rays, weights = rays_of(joints), np.ones(joints.shape[:2])
+  weights[:, 10:30] = 0
+  rays[:, 10:30] = 5.0
+  found, _ = translation.fit_robust(joints, rays, weights, PLACES)
+  np.testing.assert_allclose(found, PLACES, atol=1e-9)
+  found, _ = translation.fit_robust(joints, rays, 0 * weights, FAR)
+  np.testing.assert_allclose(found, FAR)

@@ -1,0 +1,78 @@
+"""Files that are there whole or not at all, and never overwritten unasked."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable
+from typing import BinaryIO
+
+
+def check(
+  path: str | os.PathLike, endings: tuple[str, ...], overwrite: bool = False
+) -> pathlib.Path:
+  """The path of a file that may be written.
+
+  Raises:
+    ValueError: it has none of the endings.
+    FileExistsError: it is there, and may not be overwritten.
+  """
+  path = pathlib.Path(path).expanduser()
+  if path.suffix.lower() not in endings:
+    raise ValueError(
+      f"got the file {path}, expected the ending {' or '.join(endings)}."
+    )
+  if path.is_dir():
+    raise FileExistsError(f"{path} is a folder, expected the name of a file in it.")
+  if path.exists() and not overwrite:
+    raise FileExistsError(
+      f"{path} exists and is not overwritten; choose another name, or pass "
+      "overwrite=True."
+    )
+  return path
+
+
+@contextlib.contextmanager
+def unfinished(path: pathlib.Path, overwrite: bool = False):
+  """The name of a file that takes the place of `path` when the block ends well.
+
+  If the block raises, or the process ends within it, `path` stays what it was.
+
+  Raises:
+    FileExistsError: `path` has come to be meanwhile, and may not be overwritten.
+  """
+  path.parent.mkdir(parents=True, exist_ok=True)
+  # The ending stays: programs tell the kind of a file by it.
+  handle, name = tempfile.mkstemp(path.suffix, f".{path.stem}.unfinished_", path.parent)
+  os.close(handle)
+  temporary = pathlib.Path(name)
+  try:
+    yield temporary
+    with temporary.open("rb+") as file:
+      os.fsync(file.fileno())
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    check(path, (path.suffix.lower(),), overwrite)
+    temporary.replace(path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def write(
+  path: str | os.PathLike,
+  content: Callable[[BinaryIO], object],
+  *,
+  endings: tuple[str, ...],
+  overwrite: bool = False,
+) -> pathlib.Path:
+  """Writes a file by `content(file)`.
+
+  Raises:
+    ValueError: the path has none of the endings.
+    FileExistsError: the file is there, and may not be overwritten.
+  """
+  path = check(path, endings, overwrite)
+  with unfinished(path, overwrite) as temporary, temporary.open("wb") as file:
+    content(file)
+  return path
