@@ -56,6 +56,22 @@ def mirrored(batch: dict[str, Array], skeleton: Skeleton) -> dict[str, Array]:
   return batch | flipped
 
 
+def camera_of(batch: dict[str, Array]) -> tuple[Array, Array]:
+  """Rotation and position of each window's camera.
+
+  Raises:
+    ValueError: the data does not know them.
+  """
+  if "camera_rotation" not in batch or "camera_position" not in batch:
+    raise ValueError(
+      "got augment.virtual_camera=True with data that does not know its cameras, "
+      "expected records with camera_rotation and camera_position, in all parts of a "
+      "mixture: new cameras stand in the world; train with "
+      "--config.augment.virtual_camera=False, or build the data with its cameras."
+    )
+  return batch["camera_rotation"], batch["camera_position"]
+
+
 def training_batch(
   batch: dict[str, Array],
   key: jax.Array,
@@ -70,11 +86,7 @@ def training_batch(
   a = augmentation
   if a.virtual_camera:
     points, joints, _ = transforms.virtual_camera(
-      keys[0],
-      batch["joints_3d"],
-      batch["camera_rotation"],
-      batch["camera_position"],
-      root=skeleton.root,
+      keys[0], batch["joints_3d"], *camera_of(batch), root=skeleton.root
     )
     batch = batch | dict(keypoints_2d=points, joints_3d=joints)
   if a.flip:

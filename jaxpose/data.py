@@ -87,7 +87,7 @@ def from_records(records, skeleton: skeletons.Skeleton | None = None) -> PoseDat
   frames: dict[str, list] = {}
   runs: dict[str, list] = dict(first=[], last=[])
   views = []
-  total = 0
+  total, filmed = 0, True
   for record in records:
     text = {
       key: value.decode() if isinstance(value, bytes) else str(value)
@@ -133,12 +133,15 @@ def from_records(records, skeleton: skeletons.Skeleton | None = None) -> PoseDat
       for key in _RUN_KEYS:
         if key in record:
           runs.setdefault(key, []).append(record[key])
+      filmed = filmed and bool(record.get("has_camera", True))
       views.append(view)
   if skeleton is None or not total:
     raise ValueError(
       "got no valid frame, expected at least one sequence with the body in view; check "
       "the split's name and the dataset."
     )
+  if not filmed:  # cameras are those of all runs or of none
+    runs = {key: values for key, values in runs.items() if "camera" not in key}
   stacked = {
     key: np.asarray(values, np.int32 if key in ("first", "last") else np.float32)
     for key, values in runs.items()

@@ -102,7 +102,9 @@ def _run(args: argparse.Namespace) -> None:
     **options,
   )
   label = loaded.model.get("variant", loaded.model["name"])
-  scored = scorer(loaded.variables, evaluation, label=label, baselines="train")
+  # One's own data may be a test split alone.
+  baselines = "train" if "train" in kinds.splits(folder) else None
+  scored = scorer(loaded.variables, evaluation, label=label, baselines=baselines)
   text = report_text(scored, evaluation, title=f"{name} {args.split}")
   print(text)
   if args.out:
@@ -117,8 +119,10 @@ def report_text(scored, evaluation: Evaluation, title: str) -> str:
     + (", flip averaging" if evaluation.flip else ""),
     scored.table(),
   ]
-  # Tables by action of every protocol, which clips of several views do not have.
-  for name in evaluation.protocols if isinstance(scored, Scored) else ():
+  if not isinstance(scored, Scored):  # of several views
+    parts += [scored.describe(name) for name in scored.results[model]]
+    return "\n\n".join(parts) + "\n"
+  for name in evaluation.protocols:
     protocol = protocols.get(name)
     parts.append(
       f"{name}: {len(protocol.joints)} joints ({protocol.skeleton}), root "
@@ -159,6 +163,12 @@ def write_report(
       }
       for label, row in scored.rows.items()
     }
+    for label, results in scored.results.items():
+      for name, r in results.items():
+        numbers[label][name] |= dict(rows=r.table, frames=r.frames)
+    for name in scored.results[list(scored.rows)[-1]]:
+      text = scored.describe(name)
+      numbers[list(scored.rows)[-1]][name] |= dict(protocol=text.split("\n\n|")[0])
   (folder / "scores.json").write_text(json.dumps(numbers, indent=2) + "\n")
   (folder / "scores.md").write_text(report_text(scored, evaluation, title))
   scored.draw(folder / "scores.png", title=title)

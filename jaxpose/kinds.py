@@ -75,6 +75,13 @@ def load(
   )
 
 
+def splits(folder: str | os.PathLike) -> tuple[str, ...]:
+  """Names of the splits of a built dataset."""
+  import tensorflow_datasets as tfds
+
+  return tuple(tfds.builder_from_directory(folder).info.splits)
+
+
 def gather(windows, frames: dict | None, runs: dict | None, window: int) -> dict:
   """The windows of an index; what has been gathered already stays as it is."""
   if isinstance(windows, pose_data.Index):

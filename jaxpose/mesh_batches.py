@@ -24,6 +24,7 @@ from jaxpose import skeleton_maps
 from jaxpose import skeletons
 from jaxpose import transforms
 from jaxpose.batches import Augmentation
+from jaxpose.batches import camera_of
 
 SKELETON = skeletons.get("spin49")
 INPUT = skeletons.get("coco17")
@@ -105,11 +106,7 @@ def _reshaped(batch, key, name) -> dict[str, Array]:
 
 def _filmed(batch, key) -> dict[str, Array]:
   points, joints, turn = transforms.virtual_camera(
-    key,
-    batch["joints_3d"],
-    batch["camera_rotation"],
-    batch["camera_position"],
-    root=SKELETON.root,
+    key, batch["joints_3d"], *camera_of(batch), root=SKELETON.root
   )
   rotations = batch["rotations"]
   rotations = rotations.at[:, :, 0].set(turn[:, None] @ rotations[:, :, 0])

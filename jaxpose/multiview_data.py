@@ -18,13 +18,25 @@ from jaxpose import skeletons
 
 
 class Source(NamedTuple):
-  """What a clip is called, and its frame rate."""
+  """What a clip is called, and where it comes from.
+
+  Attributes:
+    sequence: name of the clip.
+    subject: name.
+    action: name.
+    cameras: names.
+    fps: frames per second.
+    frame_ids: numbers of its frames in the recording; none if they are not known.
+    box_source: what the boxes were made from, if the data says it.
+  """
 
   sequence: str
   subject: str
   action: str
   cameras: tuple[str, ...]
   fps: float
+  frame_ids: tuple[int, ...] = ()
+  box_source: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,29 +138,34 @@ def from_records(
   Raises:
     ValueError: no record, or records of several skeletons.
   """
-  names = {text(records[i]["skeleton"]) for i in range(len(records))}
+
+  def read(i):  # once, for a record of a data set on disk is read anew each time
+    r = records[i]
+    source = Source(
+      *(text(r[key]) for key in ("sequence", "subject", "action")),
+      tuple(text(name) for name in r["cameras"]),
+      float(r["fps"]),
+      tuple(int(number) for number in r["frame_ids"]),
+      text(r.get("box_source", "")),
+    )
+    return crop_record(r, size, scale), source, text(r["skeleton"])
+
+  # Pillow lets go of the interpreter while it decodes.
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    found = list(pool.map(read, range(len(records))))
+  names = {name for _, _, name in found}
   if len(names) != 1:
     raise ValueError(
       f"got {len(records)} records of the skeletons {sorted(names)}, expected at least "
       "one and one skeleton; check the split's name and the dataset."
     )
-  # Pillow lets go of the interpreter while it decodes.
-  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    cropped = list(pool.map(lambda r: crop_record(r, size, scale), records))
+  cropped, sources = [c for c, _, _ in found], tuple(s for _, s, _ in found)
   t = max(len(c["frame_mask"]) for c in cropped)
   v = max(c["view_mask"].shape[1] for c in cropped)
   clips = {}
   for key in list(cropped[0]):
     parts = [filled(key, c.pop(key), t, v) for c in cropped]
     clips[key] = np.stack(parts)
-  sources = tuple(
-    Source(
-      *(text(r[key]) for key in ("sequence", "subject", "action")),
-      tuple(text(name) for name in r["cameras"]),
-      float(r["fps"]),
-    )
-    for r in records
-  )
   return MultiviewData(clips, sources, skeletons.get(names.pop()), scale)
 
 
@@ -199,4 +216,4 @@ def load(
       f"dataset {builder.name!r} has no split {split!r}; it has "
       f"{', '.join(builder.info.splits)}."
     )
-  return from_records(list(builder.as_data_source(split=split)), size, scale)
+  return from_records(builder.as_data_source(split=split), size, scale)

@@ -74,10 +74,11 @@ def kept_picture(
 
 def _errors(data: MultiviewData, predicted: dict) -> tuple[np.ndarray, str]:
   """(n, t) error that frames are ranked by, and its unit."""
-  if "joints_3d" in predicted:
+  whole = data.clips["joints_valid"].all(-1)
+  if "joints_3d" in predicted and whole.any():
     target = _relative(data)
     error = np.linalg.norm(predicted["joints_3d"] - target, axis=-1).mean(-1)
-    return 1000 * error, "mm"
+    return np.where(whole, 1000 * error, np.nan), "mm"
   target = data.clips["keypoints_2d"] * (2 / data.size) - 1
   share = np.linalg.norm(predicted["keypoints_2d"] - target, axis=-1) * data.scale / 2
   known = data.clips["keypoints_valid"] & data.clips["view_mask"][..., None]
@@ -116,11 +117,13 @@ def _pose(ax, scored, i: int, t: int, azimuth: float) -> None:
   data = scored.data
   turn = data.clips["camera_rotation"][i, 0]
   pred = scored.predicted["joints_3d"][i, t] @ turn.T
-  true = _relative(data)[i, t] @ turn.T
+  known = data.clips["joints_valid"][i, t].all()
+  true = _relative(data)[i, t] @ turn.T if known else pred
   low, high = true.min(0), true.max(0)
   middle = np.asarray([(low[0] + high[0]) / 2, high[1], (low[2] + high[2]) / 2])
   draw.skeleton_3d(ax, pred - middle, data.skeleton, azimuth=azimuth)
-  draw.skeleton_3d(ax, true - middle, data.skeleton, azimuth=azimuth, **draw.GHOST)
+  if known:
+    draw.skeleton_3d(ax, true - middle, data.skeleton, azimuth=azimuth, **draw.GHOST)
   ax.set_xlim(-1.05, 1.05)
   ax.set_ylim(-0.2, 1.9)
   ax.set_aspect("equal")

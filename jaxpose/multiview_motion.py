@@ -70,7 +70,8 @@ def from_records(
             for key, a in arrays.items()
           }
         )
-        sources.append(source._replace(fps=source.fps / stride))
+        frame_ids = tuple(range(total)[chosen])
+        sources.append(source._replace(fps=source.fps / stride, frame_ids=frame_ids))
   if not clips:
     raise ValueError(
       f"got no motion of {frames} frames with a stride of {stride}, expected at least "
@@ -109,6 +110,12 @@ def boxes(
 
 def _motion(name: str, rig: list[dict], size: int, scale: float):
   """The arrays of `MultiviewData.clips` of one motion, all frames, and its source."""
+  if not all("camera_rotation" in r and r.get("has_camera", True) for r in rig):
+    raise ValueError(
+      f"sequence {name!r}: got records without their cameras, expected "
+      "camera_rotation, camera_position and intrinsics; take data.views=None, or build "
+      "the data with its cameras."
+    )
   rotation, position, lens = (
     np.stack([np.asarray(r[key], np.float32) for r in rig])
     for key in ("camera_rotation", "camera_position", "intrinsics")
@@ -147,4 +154,6 @@ def _motion(name: str, rig: list[dict], size: int, scale: float):
   )
   labels = (text(rig[0][key]) for key in ("subject", "action"))
   names = tuple(text(r["camera"]) for r in rig)
-  return arrays, Source(name, *labels, names, float(rig[0]["fps"]))
+  boxes_from = "the 2D joints of the data"
+  fps = float(rig[0]["fps"])
+  return arrays, Source(name, *labels, names, fps, box_source=boxes_from)

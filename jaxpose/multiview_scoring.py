@@ -5,10 +5,8 @@ alike. Images are encoded once; for each choice their relations and the 3D stage
 again, with the other views missing. Poses are compared in the axes of the world.
 """
 
-import dataclasses
 import functools
 import itertools
-import os
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -22,59 +20,21 @@ from jax.sharding import PartitionSpec
 from tqdm import tqdm
 
 from jaxpose import multiview_batches
-from jaxpose import multiview_draw
+from jaxpose import multiview_protocols
 from jaxpose import multiview_tables
 from jaxpose import multiview_windows
 from jaxpose import skeletons
 from jaxpose import triangulation
 from jaxpose.models.multiview_embeddings import as_cameras
 from jaxpose.multiview_data import MultiviewData
+from jaxpose.multiview_scored import MultiviewScored
 from jaxpose.multiview_tables import Scores
+from jaxpose.protocols import ProtocolResult
 from jaxpose.scoring import Evaluation
 
 DEFAULT_PROTOCOLS = ("cmu_p1", "cmu_p2")
 CAMERAS = ("camera_rotation", "camera_position", "crop_intrinsics")
 _MOST_VIEWS = 4  # of larger rigs only all views together are scored besides
-
-
-@dataclasses.dataclass(frozen=True)
-class MultiviewScored:
-  """Outcome of an evaluation.
-
-  Attributes:
-    rows: label of a predictor (the baselines, then the model) to its scores by column.
-    columns: name of a column -> its title and unit; what a row lacks it cannot do.
-    data: the split.
-    predicted: of the model with all views, by clip and frame: joints_3d (n, t, j, 3)
-      world axes, relative to the root; keypoints_2d (n, t, v, j, 2) crop units; kept
-      (n, t, v, k); some of them; scored (n, t) bool, frames that were predicted.
-    grid: rows and columns of patches, if there are images.
-  """
-
-  rows: dict[str, Scores]
-  columns: dict[str, tuple[str, str]]
-  data: MultiviewData
-  predicted: dict[str, np.ndarray]
-  grid: tuple[int, int] | None
-
-  @property
-  def num_frames(self) -> int:
-    """Frames that are scored; each has several views."""
-    return int(self.predicted["scored"].sum())
-
-  @property
-  def numbers(self) -> dict[str, tuple[float, str]]:
-    """Of the model: column to score and unit."""
-    scores = self.rows[list(self.rows)[-1]]
-    return {name: (scores[name], self.columns[name][1]) for name in scores}
-
-  def table(self) -> str:
-    """Markdown: a row per predictor."""
-    return multiview_tables.markdown(self.rows, self.columns)
-
-  def draw(self, path: str | os.PathLike, *, title: str = "") -> None:
-    """Writes a picture of the model's poses."""
-    multiview_draw.comparison(path, self, title)
 
 
 class MultiviewScorer:
@@ -102,7 +62,7 @@ class MultiviewScorer:
     """
     self._module, self._load, self._window = module, load, window
     self._mesh, self._batch_size = mesh, batch_size
-    calibrated = set(CAMERAS) <= set(inputs)
+    self._calibrated = calibrated = set(CAMERAS) <= set(inputs)
     self._predict = functools.cache(
       lambda skeleton, views: make_predict(
         module, skeletons.get(skeleton), subsets(views), calibrated=calibrated
@@ -127,7 +87,8 @@ class MultiviewScorer:
       baselines: split whose mean pose is scored too; None leaves all baselines out.
 
     Raises:
-      ValueError: flip averaging or a stride is asked for, which clips do not have.
+      ValueError: flip averaging or a stride is asked for, which clips do not have; or
+        nothing is known that a prediction could be compared with.
     """
     if evaluation.flip or evaluation.every != 1:
       raise ValueError(
@@ -135,35 +96,65 @@ class MultiviewScorer:
         "1: clips of several views are scored as they are."
       )
     data = self._load(*evaluation.source)
+    grid = getattr(self._module, "grid", None)
+    missing = multiview_protocols.missing(data, evaluation.split, pictures=bool(grid))
     chosen = subsets(data.num_views)
     out = self._outputs(variables, data, evaluation.split)
     scored, kept = out.pop("scored"), out.pop("kept", None)
-    grid = getattr(self._module, "grid", None)
     truth = multiview_tables.truth(data, scored)
-    score = functools.partial(
-      multiview_tables.score, truth, chosen, evaluation.protocols
-    )
     rows: dict[str, Scores] = {}
+    results: dict[str, dict[str, ProtocolResult]] = {}
+
+    def score(label, joints=None, absolute=None, **options):
+      names = evaluation.protocols
+      results[label] = {}
+      known = joints is not None and "3D" not in missing
+      if known and data.num_views >= options.get("fewest", 1):
+        results[label] = multiview_protocols.results(
+          truth, names, joints[:, :, -1], absolute
+        )
+      options |= dict(joints_3d=joints, whole=results[label])
+      if found := multiview_tables.score(truth, chosen, names, **options):
+        rows[label] = found
+
+    root = out["dlt_root"][:, :, -1, None] if "dlt_root" in out else None
     if baselines is not None:
       mean = multiview_tables.mean_poses(self._load(baselines))
-      shape = (*scored.shape, len(chosen), *mean["joints_3d"].shape)
-      rows["mean pose"] = score(
-        joints_3d=np.broadcast_to(mean["joints_3d"], shape),
-        keypoints_2d=mean["keypoints_2d"] if grid else None,
-      )
-      rows["DLT on the same 2D"] = score(joints_3d=out["dlt"], fewest=2)
+      poses, points = mean.get("joints_3d"), mean.get("keypoints_2d")
+      if poses is not None:
+        shape = (*scored.shape, len(chosen), *poses.shape)
+        poses = np.broadcast_to(poses, shape)
+      score("mean pose", poses, keypoints_2d=points if grid else None)
+      where = out["dlt"][:, :, -1] + root
+      score("DLT on the same 2D", out["dlt"], where, fewest=2)
       if grid and "lifted" in out:
-        rows["lifter on noisy true 2D"] = score(joints_3d=out["lifted"])
+        score("lifter on noisy true 2D", out["lifted"])
     model = out.get("joints_3d") if grid else out["lifted"]
     points = out.get("keypoints_2d")
-    rows[label] = score(joints_3d=model, keypoints_2d=points, kept=kept, grid=grid)
+    # Networks give poses relative to the root; cameras say where that is.
+    known = model is not None and self._calibrated
+    where = model[:, :, -1] + root if known else None
+    score(label, model, where, keypoints_2d=points, kept=kept, grid=grid)
     predicted = dict(scored=scored)
     if model is not None:
       predicted["joints_3d"] = model[:, :, -1]
     if grid:
       predicted |= dict(keypoints_2d=points, kept=kept)
     columns = multiview_tables.columns(evaluation.protocols, chosen)
-    return MultiviewScored(rows, columns, data, predicted, grid)
+    keypoints = "the network's own, from the images"
+    if not grid:
+      keypoints = "true 2D with a detector's errors"
+    setting = multiview_protocols.setting(
+      data,
+      self._window,
+      causal=getattr(self._module, "causal", False),
+      keypoints=keypoints,
+    )
+    if where is not None:
+      setting += " Absolute: the root is triangulated from the same 2D."
+    return MultiviewScored(
+      rows, columns, data, predicted, grid, results, setting, missing
+    )
 
   def _outputs(self, variables, data, progress) -> dict[str, np.ndarray]:
     """What the network gives for every frame, by clip and frame, (n, t, ...)."""
@@ -208,8 +199,9 @@ def make_predict(module, skeleton, chosen, *, calibrated: bool) -> Callable:
   """A jitted `(variables, windows, key) -> dict` of predictions for choices of views.
 
   All are (b, t, ...). For s choices (b, t, s, j, 3): joints_3d, of the network; dlt, of
-  the same 2D poses; lifted, of true 2D poses with a detector's errors. With all views:
-  keypoints_2d (b, t, v, j, 2) and kept (b, t, v, k).
+  the same 2D poses; lifted, of true 2D poses with a detector's errors. dlt_root
+  (b, t, s, 3) is where DLT sees the root in the world. With all views: keypoints_2d
+  (b, t, v, j, 2) and kept (b, t, v, k).
   """
   views = 1 + max(max(choice) for choice in chosen)
   members = np.asarray([[v in choice for v in range(views)] for choice in chosen])
@@ -246,7 +238,7 @@ def make_predict(module, skeleton, chosen, *, calibrated: bool) -> Callable:
         found = apply(encoded, present, cameras, reference=reference, method="relate")
         points, scores = found["keypoints_2d"], found["scores"]
         out |= dict(joints_3d=lift(points, scores), keypoints_2d=points)
-      out["dlt"] = _triangulated(batch, points, scores, present, skeleton.root)
+      out |= _triangulated(batch, points, scores, present, skeleton.root)
       return {name: array for name, array in out.items() if array is not None}
 
     found = jax.lax.map(with_views, jnp.asarray(members))
@@ -260,7 +252,7 @@ def make_predict(module, skeleton, chosen, *, calibrated: bool) -> Callable:
 
 
 def _triangulated(batch, points, scores, present, root):
-  """Poses by DLT relative to the root; 0 where fewer than two views are present."""
+  """Poses by DLT relative to the root, and the root; two views must be present."""
   rays = triangulation.crop_rays(points, batch["crop_intrinsics"])
   weight = scores * present[..., None]
   world, valid = triangulation.triangulate(
@@ -271,4 +263,7 @@ def _triangulated(batch, points, scores, present, root):
   )
   valid = valid & valid[..., root : root + 1]
   relative = world - world[..., root : root + 1, :]
-  return jnp.where(valid[..., None], relative, 0)
+  return dict(
+    dlt=jnp.where(valid[..., None], relative, 0),
+    dlt_root=jnp.where(valid[..., root, None], world[..., root, :], jnp.nan),
+  )

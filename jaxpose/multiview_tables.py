@@ -1,29 +1,19 @@
 """The numbers and the table of a multi-view evaluation."""
 
+import collections
+import dataclasses
+from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from jaxpose import multiview_batches
+from jaxpose import multiview_protocols
 from jaxpose import protocols
 from jaxpose.multiview_data import MultiviewData
+from jaxpose.multiview_protocols import Truth
 
 Scores = dict[str, float]
-
-
-class Truth(NamedTuple):
-  """What predictions are compared with, by clip and frame.
-
-  Attributes:
-    targets: of `multiview_batches.with_targets`, with axes (n, v, t) or (n, t).
-    data: the split.
-    scored: (n, t) bool, frames that count.
-  """
-
-  targets: dict[str, np.ndarray]
-  data: MultiviewData
-  scored: np.ndarray
 
 
 def truth(data: MultiviewData, scored: np.ndarray) -> Truth:
@@ -32,14 +22,17 @@ def truth(data: MultiviewData, scored: np.ndarray) -> Truth:
 
 
 def mean_poses(train: MultiviewData) -> dict[str, np.ndarray]:
-  """The mean pose in the world, joints_3d (j, 3), and in crops, keypoints_2d (j, 2)."""
+  """The mean pose in the world, joints_3d (j, 3), and in crops, keypoints_2d (j, 2).
+
+  What no frame knows is left out.
+  """
   targets = multiview_batches.with_targets(train.clips, train.skeleton)
   valid = targets["joints_3d_valid"] & train.clips["frame_mask"][..., None]
   known = targets["keypoints_known"]
-  return dict(
-    joints_3d=_mean(targets["joints_3d"], valid),
-    keypoints_2d=_mean(targets["keypoints_2d"], known),
-  )
+  weights = dict(joints_3d=valid, keypoints_2d=known)
+  return {
+    key: _mean(targets[key], weight) for key, weight in weights.items() if weight.any()
+  }
 
 
 def score(
@@ -52,6 +45,7 @@ def score(
   kept: np.ndarray | None = None,
   grid: tuple[int, int] | None = None,
   fewest: int = 1,
+  whole: Mapping[str, protocols.ProtocolResult] | None = None,
 ) -> Scores:
   """Scores of a predictor by column; those of 3D first.
 
@@ -64,13 +58,14 @@ def score(
     kept: (n, t, v, k) patches that were kept.
     grid: rows and columns of patches.
     fewest: views that the predictor needs.
+    whole: results of `joints_3d` with all views by protocol.
   """
   scores = {}
-  if joints_3d is not None:
-    scores |= _scores_3d(truth, chosen, names, joints_3d, fewest)
+  if whole:
+    scores |= _scores_3d(truth, chosen, names, joints_3d, fewest, whole)
   if keypoints_2d is not None:
     scores |= _scores_2d(truth, keypoints_2d)
-  if kept is not None:
+  if kept is not None and truth.targets["keypoints_visible"].any():
     scores["kept_recall"] = 100 * kept_recall(truth, kept, grid)
   return scores
 
@@ -85,13 +80,16 @@ def columns(
     keypoints_visible_box=("2D, visible joints", "% of box"),
   )
   sizes = sorted({len(choice) for choice in chosen})
+  used = collections.Counter(m for name in names for m in protocols.get(name).metrics)
   for i, name in enumerate(names):
-    protocol = protocols.get(name)
-    symbol = protocols.symbol(protocol.metrics[0])
-    for size in sizes if i == 0 else sizes[-1:]:
-      views = "1 view" if size == 1 else f"{size} views"
-      key = _key(name, size, sizes[-1])
-      found[key] = (f"3D {symbol}, {views}", protocol.unit)
+    for metric in protocols.get(name).metrics:
+      headline = metric == protocols.get(name).metrics[0]
+      for size in sizes if i == 0 and headline else sizes[-1:]:
+        views = "1 view" if size == 1 else f"{size} views"
+        which = f", {name}" if used[metric] > 1 else ""
+        key = _key(name, size, sizes[-1]) if headline else f"{name}_{metric}"
+        title = f"3D {protocols.symbol(metric)}, {views}{which}"
+        found[key] = (title, protocols.PRINTED[metric][1])
   return found | dict(kept_recall=("visible joints in kept patches", "%"))
 
 
@@ -134,29 +132,26 @@ def kept_recall(truth: Truth, kept: np.ndarray, grid: tuple[int, int]) -> float:
   return float(found[visible].mean()) if visible.any() else 1.0
 
 
-def _scores_3d(truth, chosen, names, joints_3d, fewest) -> Scores:
+def _scores_3d(truth, chosen, names, joints_3d, fewest, whole) -> Scores:
   scores, sizes = {}, sorted({len(choice) for choice in chosen})
   for i, name in enumerate(names):
     # All views first: what the best checkpoint is chosen by.
-    for size in sizes[::-1] if i == 0 else sizes[-1:]:
+    result = whole[name]
+    headline, *others = result.protocol.metrics
+    scores[name] = result.total
+    scores |= {f"{name}_{metric}": result.totals[metric] for metric in others}
+    for size in sizes[-2::-1] if i == 0 else ():
       if size < fewest:
         continue
+      protocol = dataclasses.replace(result.protocol, metrics=(headline,))
       which = [s for s, choice in enumerate(chosen) if len(choice) == size]
-      items = [item for s in which for item in _sequences(truth, joints_3d[:, :, s])]
-      scores[_key(name, size, sizes[-1])] = protocols.score(name, items).total
+      items = [
+        item
+        for s in which
+        for item in multiview_protocols.sequences(truth, joints_3d[:, :, s])
+      ]
+      scores[_key(name, size, sizes[-1])] = protocols.score(protocol, items).total
   return scores
-
-
-def _sequences(truth: Truth, joints) -> list[protocols.SequencePrediction]:
-  data, target = truth.data, truth.targets["joints_3d"]
-  valid = truth.scored & truth.targets["joints_3d_valid"].all(-1)
-  return [
-    protocols.SequencePrediction(
-      np.asarray(joints[i]), target[i], source.subject, source.action, valid[i]
-    )
-    for i, source in enumerate(data.sources)
-    if valid[i].any()
-  ]
 
 
 def _scores_2d(truth: Truth, points) -> Scores:
@@ -168,11 +163,13 @@ def _scores_2d(truth: Truth, points) -> Scores:
   known = clips["keypoints_valid"] & counted
   visible = clips["visible"] & counted
   side = clips["boxes"][..., 2:].max(-1)[..., None]
-  return dict(
-    keypoints_px=float((share * side)[known].mean()),
-    keypoints_box=100 * float(share[known].mean()),
-    keypoints_visible_box=100 * float(share[visible].mean()),
-  )
+  scores = {}
+  if known.any():
+    scores["keypoints_px"] = float((share * side)[known].mean())
+    scores["keypoints_box"] = 100 * float(share[known].mean())
+  if visible.any():
+    scores["keypoints_visible_box"] = 100 * float(share[visible].mean())
+  return scores
 
 
 def _key(name: str, views: int, most: int) -> str:

@@ -37,7 +37,7 @@ def training_data(config: ml_collections.ConfigDict, load):
   """What is trained on, and the order of its windows.
 
   Raises:
-    ValueError: the parts of a mixture do not make up the batch.
+    ValueError: the parts of a mixture do not make up the batch, or have several views.
   """
   d = config.data
   if not d.mix:
@@ -52,6 +52,12 @@ def training_data(config: ml_collections.ConfigDict, load):
   parts = []
   for _, names in d.mix:
     found = [load("train", *name.split("/")) for name in names]
+    for name, part in zip(names, found, strict=True):
+      if kinds.of(part.frames) is kinds.VIEWS:
+        raise ValueError(
+          f"got data.mix with {name}, whose clips have several views, expected data of "
+          "one camera each; train on it alone, with data.name."
+        )
     parts.append(mixtures.join(found))
   orders = [
     kinds.of(part.frames).order(part, size, config)

@@ -98,6 +98,19 @@ def test_a_virtual_camera_films_the_same_body(windows, flip):
   np.testing.assert_allclose(distances(after), bones(before), atol=1e-4)
 
 
+@pytest.mark.parametrize("key", ["camera_rotation", "camera_position"])
+def test_a_virtual_camera_needs_to_know_the_world(windows, key):
+  batch = {name: array for name, array in windows[0].items() if name != key}
+  message = (
+    r"got augment\.virtual_camera=True with data that does not know its cameras, "
+    r"expected records .*; train with --config\.augment\.virtual_camera=False"
+  )
+  with pytest.raises(ValueError, match=message) as caught:
+    make(batch, virtual_camera=True)
+  assert "\n" not in str(caught.value)
+  assert make(batch)["joints_3d"].shape[1] == 1
+
+
 def test_the_new_keypoints_are_the_projection_of_the_new_joints(windows):
   batch, _ = windows
   key = jax.random.split(jax.random.key(0), 4)[0]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from jaxpose import evaluate
+from jaxpose import kinds
 from jaxpose import models
 from jaxpose import pretrained
 from jaxpose import runtime
@@ -92,6 +93,14 @@ def test_weights_that_name_no_dataset_need_one(run, tmp_path, tiny_data_dir, cap
     ]
   )
   assert "synthetic_motion test[:2]" in capsys.readouterr().out
+
+
+def test_data_without_a_split_to_train_on_has_no_baselines(run, monkeypatch, capsys):
+  monkeypatch.setattr(kinds, "splits", lambda folder: ("test",))
+  evaluate.main([f"--workdir={run[0]}", "--protocol=cmu_p1", "--split=test[:2]"])
+  out = capsys.readouterr().out
+  assert "| lifter |" in out
+  assert "mean pose" not in out
 
 
 def test_mistakes_are_refused_in_one_sentence(run, tmp_path):

@@ -94,6 +94,8 @@ ONLY = {
   "jaxpose/array_pickle.py": ("numpy",),
   "jaxpose/smpl_pickle.py": ("jaxpose.array_pickle", "numpy"),
   "jaxpose/metrics.py": (*BASE, "optax", *ARRAYS),
+  "jaxpose/protocol_types.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
+  "jaxpose/protocol_table.py": ("jaxpose.metrics", "jaxpose.protocol_types"),
   "jaxpose/transforms.py": (*BASE, *ARRAYS),
   "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),
   "jaxpose/joblib_pickle.py": ("numpy",),

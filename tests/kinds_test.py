@@ -39,6 +39,7 @@ def test_motion_is_loaded_from_one_camera_each_or_from_several(tiny_data_dir):
   folder = data.prepare(
     "synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir
   )
+  assert set(kinds.splits(folder)) == {"train", "validation", "test"}
   one = kinds.load(folder, "test", window=3)
   several = kinds.load(folder, "test", window=3, views=2, stride=2)
   assert kinds.of(one.frames) is kinds.POSES

@@ -48,6 +48,19 @@ def test_every_frame_is_in_one_clip_in_some_phase_of_the_stride():
   assert {s.fps for s in found.sources} == {50 / 3}
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_records_without_cameras_are_refused(said):
+  records = small_data.records((12, 9), num_cameras=2)
+  for record in records:
+    if said:
+      record["has_camera"] = False
+    else:
+      del record["camera_rotation"]
+  message = "got records without their cameras, expected camera_rotation, camera_posi"
+  with pytest.raises(ValueError, match=message):
+    multiview_motion.from_records(records, frames=4)
+
+
 def test_people_fill_their_crops_and_augmentations_keep_the_cameras():
   import jax
 

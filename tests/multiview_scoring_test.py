@@ -1,9 +1,13 @@
+import dataclasses
+import json
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxpose import evaluate
 from jaxpose import multiview_data
 from jaxpose import multiview_draw
 from jaxpose import multiview_scoring
@@ -165,6 +169,60 @@ def test_dropped_patches_are_dimmed():
   assert (made[:2, :2] == 100).all()
   assert (made[2:, 2:] == 100).all()
   assert made[:2, 2:].max() < 50
+
+
+def without_3d(data):
+  clips = dict(data.clips)
+  clips["joints_valid"] = np.zeros_like(clips["joints_valid"])
+  clips["joints_3d"] = np.zeros_like(clips["joints_3d"])
+  return dataclasses.replace(data, clips=clips)
+
+
+def test_without_3d_the_pictures_are_scored_alone_and_it_is_said(clips, tmp_path):
+  whole = run(Network(), pictured(clips), WHOLE, label="ours", baselines="train")
+  data = without_3d(pictured(clips))
+  scored = run(Network(), data, WHOLE, label="ours", baselines="train")
+  assert list(scored.rows) == [
+    "mean pose",
+    "ours",
+  ]  # triangulation has no 2D of its own
+  kept = [name for name in whole.rows["ours"] if not name.startswith("cmu")]
+  assert scored.rows["ours"] == {name: whole.rows["ours"][name] for name in kept}
+  assert scored.table().endswith(
+    "2D only: no frame of this split has a whole 3D pose, so 3D is not scored."
+  )
+  assert scored.results["ours"] == {}
+  scored.draw(tmp_path / "p.png", title="2D")
+  assert (tmp_path / "p.png").stat().st_size > 5000
+  text = evaluate.report_text(scored, Evaluation("test", NAMES), "mine")
+  assert "2D (px)" in text
+  folder = evaluate.write_report(tmp_path / "o", scored, Evaluation("test"), "mine")
+  assert "keypoints_px" in json.loads((folder / "scores.json").read_text())["ours"]
+
+
+def test_without_2d_the_poses_are_scored_alone_and_it_is_said(clips):
+  data = pictured(clips)
+  for key in ("keypoints_valid", "visible"):
+    data.clips[key] = np.zeros_like(data.clips[key])
+  scored = run(Network(), data, WHOLE, label="ours")
+  assert set(scored.rows["ours"]) == {
+    *("cmu_p1", "cmu_p1_1_views", "cmu_p1_2_views", "cmu_p2")
+  }
+  assert "Not scored in the pictures: this split has no joints" in scored.table()
+
+
+def test_what_knows_nothing_to_compare_with_is_refused(clips):
+  with pytest.raises(
+    ValueError, match=r"got clips without a whole 3D pose, expected .*"
+  ):
+    run(Lifter(), without_3d(clips), LIFTER)
+  data = without_3d(pictured(clips))
+  data.clips["keypoints_valid"] = np.zeros_like(data.clips["keypoints_valid"])
+  message = (
+    "split 'test': got clips without a whole 3D pose or a 2D joint, expected some"
+  )
+  with pytest.raises(ValueError, match=message):
+    run(Network(), data, WHOLE)
 
 
 @pytest.mark.parametrize("options", [dict(flip=True), dict(every=2)])

@@ -33,7 +33,7 @@ def test_every_protocol_says_what_its_number_means(name):
   roots = ("as predicted", "zeroed", "re-centred", "hips re-centred")
   assert protocol.root in roots
   assert protocol.averaging in ("frames", "actions", "subjects_actions")
-  assert set(protocol.metrics) <= {*metrics.METRICS, "mpvpe"}
+  assert set(protocol.metrics) <= {*metrics.METRICS, "mpvpe", "absolute_mpjpe"}
 
 
 @pytest.mark.parametrize("name", list(protocols.PROTOCOLS))
@@ -43,7 +43,9 @@ def test_a_perfect_prediction_scores_zero_error(name):
   target = rng.normal(size=(5, len(protocol.joints), 3)).astype(np.float32)
   root = skeletons.get(protocol.skeleton).root
   pred = target - target[:, root : root + 1]
-  perfect = SequencePrediction(pred, target, "S1", "Jog 1", vertex_error=np.zeros(5))
+  perfect = SequencePrediction(
+    pred, target, "S1", "Jog 1", vertex_error=np.zeros(5), absolute=target
+  )
   result = protocols.score(protocol, [perfect])
   assert result.total == pytest.approx(0, abs=1e-3)
   if "pck" in protocol.metrics:
@@ -71,6 +73,88 @@ def test_human36m_averages_actions_unweighted_and_pools_takes_by_frames():
   assert result.table["Photo"]["mpjpe"] == pytest.approx(photo, rel=1e-4)
   assert result.total == pytest.approx((walking + photo) / 2, rel=1e-4)
   assert result.frames == dict(Walking=16, Photo=2)
+
+
+def test_several_views_are_scored_relative_and_where_the_person_is():
+  """Off by 34 mm at one of 17 joints, and by 100 mm altogether."""
+  target = np.random.default_rng(0).normal(size=(6, 17, 3))
+  pred = target - target[:, :1]
+  pred[:, 5, 2] += 0.034
+  where = target + np.asarray([0.1, 0, 0])
+  part = SequencePrediction(pred, target, "S9", "Photo 1", absolute=where)
+  still = moved(part, action="Eating", pred=target - target[:, :1], absolute=target)
+  result = protocols.score("h36m_multiview", [part, still])
+  assert result.table["Photo"]["mpjpe"] == pytest.approx(2)
+  assert result.table["Photo"]["absolute_mpjpe"] == pytest.approx(100)
+  assert result.table["Photo"]["velocity_error"] == pytest.approx(0, abs=1e-9)
+  # One of two actions; a root that is off as the rest is does not matter.
+  assert result.totals["mpjpe"] == pytest.approx(1)
+  assert result.totals["absolute_mpjpe"] == pytest.approx(50)
+  shifted = protocols.score("h36m_multiview", [moved(part, pred=pred + 7)])
+  assert shifted.totals["mpjpe"] == pytest.approx(2)
+
+
+def test_scale_is_fitted_for_n_mpjpe_alone():
+  target = np.random.default_rng(0).normal(size=(4, 17, 3))
+  pred = 2 * (target - target[:, :1])
+  part = SequencePrediction(pred, target, "S9", "Photo", absolute=target)
+  result = protocols.score("h36m_multiview", [part])
+  length = np.linalg.norm(target - target[:, :1], axis=-1).mean()
+  assert result.totals["n_mpjpe"] == pytest.approx(0, abs=1e-9)
+  assert result.totals["pa_mpjpe"] == pytest.approx(0, abs=1e-3)
+  assert result.totals["mpjpe"] == pytest.approx(1000 * length)
+
+
+def test_frames_or_actions_weigh_alike():
+  parts = [
+    moved(item(e, action=a, frames=n), absolute=np.zeros((n, 17, 3)))
+    for e, a, n in ((0.017, "Eating", 30), (0.034, "Eating 1", 10), (0.17, "Photo", 10))
+  ]
+  actions = protocols.score("h36m_multiview", parts)
+  frames = protocols.score("h36m_multiview_by_frames", parts)
+  assert actions.total == pytest.approx((16 * 1.25 + 160) / 2, rel=1e-4)
+  assert frames.total == pytest.approx(16 * (30 + 2 * 10 + 10 * 10) / 50, rel=1e-4)
+
+
+def test_takes_with_shifted_ground_truth_can_be_left_out():
+  names = ("Greeting", "Greeting 1", "SittingDown", "SittingDown 1", "Waiting 1")
+  parts = [
+    moved(item(0.017, s, a), absolute=np.zeros((4, 17, 3)))
+    for s in ("S9", "S11")
+    for a in names
+  ]
+  whole = protocols.score("h36m_multiview", parts)
+  without = protocols.score("h36m_multiview_without_damaged", parts)
+  assert whole.frames == dict(Greeting=16, SittingDown=16, Waiting=8)
+  assert without.frames == dict(Greeting=12, SittingDown=12, Waiting=4)
+  assert "Greeting-2, SittingDown-2 and Waiting-1" in without.protocol.note
+
+
+def test_every_64th_frame_is_one_of_the_recording():
+  part = moved(item(0.0, frames=40), absolute=np.zeros((40, 17, 3)))
+  part = moved(part, frame_ids=4 * np.arange(3, 43))  # 12 to 168: 64 and 128
+  part.pred[[13, 29], 1:, 0] += 0.017
+  result = protocols.score("h36m_multiview_every64", [part])
+  assert result.frames == {"Walking": 2}
+  assert result.total == pytest.approx(16, rel=1e-4)
+  assert "velocity_error" not in result.totals
+  valid = np.arange(40) != 29
+  assert protocols.score(
+    "h36m_multiview_every64", [moved(part, valid=valid)]
+  ).frames == {"Walking": 1}
+
+
+def test_frames_between_those_of_a_protocol_are_refused():
+  part = moved(item(0.0, frames=40), frame_ids=5 * np.arange(40))
+  message = "got every 5th frame of the recording, expected a step that divides 64"
+  with pytest.raises(ValueError, match=message):
+    protocols.score("h36m_multiview_every64", [part])
+
+
+def test_an_absolute_error_needs_absolute_predictions():
+  message = "got poses relative to the root alone, expected absolute ones too"
+  with pytest.raises(ValueError, match=message):
+    protocols.score("h36m_multiview", [item(0.0)])
 
 
 def test_cmu_weighs_every_frame_alike():

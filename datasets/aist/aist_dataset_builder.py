@@ -1,6 +1,8 @@
 """TFDS builder of AIST++: nine views of dances, as keypoints or as SMPL motions."""
 
+import dataclasses
 import pathlib
+import re
 from typing import ClassVar
 
 import numpy as np
@@ -9,17 +11,41 @@ import tensorflow_datasets as tfds
 from jaxpose import body as bodies
 from jaxpose import geometry
 from jaxpose import limbs
+from jaxpose import multiview_records
 from jaxpose import sequences
 from jaxpose import skeletons
 from jaxpose import smpl_folder
 
 from . import annotations
+from . import videos
 
 SKELETON = skeletons.get("coco17")
 
 
+@dataclasses.dataclass
+class Frames(tfds.core.BuilderConfig):
+  """Pictures of the videos, and how they are stored.
+
+  Attributes:
+    step: of frames of the 60 Hz videos.
+    clip_frames: of a record; windows do not cross the ends of a dance.
+    max_side: longest side of the pictures, pixels.
+  """
+
+  step: int = 6
+  clip_frames: int = 32
+  max_side: int = 960
+
+  def __post_init__(self):
+    if self.step < 1 or self.clip_frames < 1 or self.max_side < 16:
+      raise ValueError(
+        f"got step={self.step}, clip_frames={self.clip_frames} and max_side="
+        f"{self.max_side}, expected at least 1, 1 and 16."
+      )
+
+
 class Builder(tfds.core.GeneratorBasedBuilder):
-  """One record is one camera's view of one dance."""
+  """One record is one camera's view of one dance, or a clip of all nine cameras."""
 
   VERSION = tfds.core.Version("1.0.0")
   RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
@@ -34,17 +60,33 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     tfds.core.BuilderConfig(
       name="mesh", description="SMPL motions, joints projected by the cameras."
     ),
+    Frames(name="frames", description="Pictures of all cameras, 17 joints, 10 Hz."),
   ]
+
+  @classmethod
+  def config_named(cls, name: str) -> Frames:
+    """Pictures with a step of their own, a size of their own, or both."""
+    found = re.fullmatch(r"frames(?:_step(\d+))?(?:_side(\d+))?", name)
+    if not found:
+      raise ValueError(
+        f"dataset 'aist' has no config {name!r}; known: "
+        f"{', '.join(cls.builder_configs)}, and frames_stepN_sideM."
+      )
+    numbers = dict(zip(("step", "max_side"), found.groups(), strict=True))
+    chosen = {key: int(text) for key, text in numbers.items() if text}
+    return Frames(name=name, description="Pictures of all cameras.", **chosen)
 
   @property
   def _mesh(self) -> bool:
     return self.builder_config.name == "mesh"
 
   def _info(self) -> tfds.core.DatasetInfo:
+    features = mesh_features() if self._mesh else keypoint_features()
+    if isinstance(self.builder_config, Frames):
+      features = multiview_records.features(videos.SKELETON)
+      features |= dict(box_source=tfds.features.Text())
     return self.dataset_info_from_configs(
-      features=tfds.features.FeaturesDict(
-        mesh_features() if self._mesh else keypoint_features()
-      ),
+      features=tfds.features.FeaturesDict(features),
       homepage="https://google.github.io/aistplusplus_dataset",
       license="CC BY 4.0",
     )
@@ -56,27 +98,55 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     if self._mesh:  # the owners fitted the male body
       found = smpl_folder.load(smpl_folder.folders(raw), ("male",))
       body = found and bodies.for_joints(found["male"])
+    if isinstance(self.builder_config, Frames):
+      every = [name for names in lists.splits.values() for name in names]
+      paths = videos.find(raw, every)
+      return {
+        split: self._generate_clips(raw, names, lists.settings, paths)
+        for split, names in lists.splits.items()
+      }
     return {
       split: self._generate_examples(raw, names, lists.settings, body)
       for split, names in lists.splits.items()
     }
 
+  def _generate_clips(self, raw, names, settings, paths):
+    chosen = self.builder_config
+    for name in names:
+      cameras, points = _annotated(raw, name, settings)
+      for record in videos.records(
+        name,
+        cameras,
+        points,
+        paths[name],
+        step=chosen.step,
+        clip_frames=chosen.clip_frames,
+        max_side=chosen.max_side,
+      ):
+        yield record["sequence"], record
+
   def _generate_examples(self, raw, names, settings, body):
     for name in names:
-      if name not in settings:
-        raise ValueError(
-          f"{raw}: got no setting for {name} in cameras/mapping.txt, expected one; get "
-          "the file again."
-        )
-      cameras = annotations.read_cameras(raw, settings[name])
-      points = annotations.read_keypoints_3d(raw, name)
-      limbs.require_metres(points, SKELETON.name, f"{raw / 'keypoints3d' / name}.pkl")
+      cameras, points = _annotated(raw, name, settings)
       if self._mesh:
         made = mesh_records(raw, name, cameras, points, body)
       else:
         made = keypoint_records(raw, name, cameras, points)
       for record in made:
         yield f"{name}_{record['camera']}", record
+
+
+def _annotated(raw: pathlib.Path, name: str, settings: dict[str, str]):
+  """The cameras of a sequence, and its (t, 17, 3) joints in the world."""
+  if name not in settings:
+    raise ValueError(
+      f"{raw}: got no setting for {name} in cameras/mapping.txt, expected one; get "
+      "the file again."
+    )
+  cameras = annotations.read_cameras(raw, settings[name])
+  points = annotations.read_keypoints_3d(raw, name)
+  limbs.require_metres(points, SKELETON.name, f"{raw / 'keypoints3d' / name}.pkl")
+  return cameras, points
 
 
 def keypoint_features() -> dict:

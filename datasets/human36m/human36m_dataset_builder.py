@@ -1,15 +1,18 @@
 """TFDS builder of Human3.6M, in the forms in which the field has it."""
 
+import dataclasses
 import pathlib
 import re
 
 import tensorflow_datasets as tfds
 
 from jaxpose import benchmark_record
+from jaxpose import multiview_records
 from jaxpose import sequences
 from jaxpose import vibe_db
 
 from . import official
+from . import official_frames
 from . import videopose3d
 from .protocol import ACTIONS
 from .protocol import SKELETON
@@ -43,8 +46,30 @@ SOURCE = vibe_db.Source(
 )
 
 
+@dataclasses.dataclass
+class Frames(tfds.core.BuilderConfig):
+  """Pictures of the official videos, and how they are stored.
+
+  Attributes:
+    step: of frames of the 50 Hz videos.
+    clip_frames: of a record; windows do not cross the ends of a take.
+    max_side: longest side of the pictures, pixels; 1002 keeps them as they are.
+  """
+
+  step: int = 5
+  clip_frames: int = 32
+  max_side: int = 1002
+
+  def __post_init__(self):
+    if self.step < 1 or self.clip_frames < 1 or self.max_side < 16:
+      raise ValueError(
+        f"got step={self.step}, clip_frames={self.clip_frames} and max_side="
+        f"{self.max_side}, expected at least 1, 1 and 16."
+      )
+
+
 class Builder(tfds.core.GeneratorBasedBuilder):
-  """One record is one camera's view of one motion."""
+  """One record is one camera's view of one motion, or a clip of all four cameras."""
 
   VERSION = tfds.core.Version("1.0.0")
   RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
@@ -58,6 +83,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       name="glot_occ", description="Training features of images with pasted objects."
     ),
     tfds.core.BuilderConfig(name="official", description="Poses of the release."),
+    Frames(
+      name="official_frames", description="Pictures and poses of the release, 10 Hz."
+    ),
     tfds.core.BuilderConfig(
       name="videopose3d_gt", description="VideoPose3D's files, exact 2D."
     ),
@@ -66,10 +94,26 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     ),
   ]
 
+  @classmethod
+  def config_named(cls, name: str) -> Frames:
+    """official_frames with a step of its own, a size of its own, or both."""
+    found = re.fullmatch(r"official_frames(?:_step(\d+))?(?:_side(\d+))?", name)
+    if not found:
+      raise ValueError(
+        f"dataset 'human36m' has no config {name!r}; known: "
+        f"{', '.join(cls.builder_configs)}, and official_frames_stepN_sideM."
+      )
+    numbers = dict(zip(("step", "max_side"), found.groups(), strict=True))
+    chosen = {key: int(text) for key, text in numbers.items() if text}
+    return Frames(name=name, description="Pictures and poses of the release.", **chosen)
+
   def _info(self) -> tfds.core.DatasetInfo:
     features = benchmark_record.features(SKELETON)
     if self.builder_config.name in STEMS:
       features = sequences.crop_features()
+    elif isinstance(self.builder_config, Frames):
+      features = multiview_records.features(SKELETON)
+      features |= dict(box_source=tfds.features.Text())
     return self.dataset_info_from_configs(
       features=tfds.features.FeaturesDict(features),
       disable_shuffling=True,  # the order of the sequences is the files'
@@ -77,6 +121,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager):
     config, raw = self.builder_config.name, pathlib.Path(dl_manager.manual_dir)
+    if isinstance(self.builder_config, Frames):
+      frames = self.builder_config
+      return official_frames.splits(
+        raw,
+        step=frames.step,
+        clip_frames=frames.clip_frames,
+        max_side=frames.max_side,
+      )
     if config == "official":
       return official.splits(raw)
     if config in KEYPOINTS:

@@ -59,10 +59,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def features() -> dict:
-  """Those of `sequences.features` but for the cameras, of any number of joints."""
+  """Those of `sequences.features`, of any number of joints; cameras may be unknown."""
   known = sequences.features(skeletons.get("h36m17"))
-  for key in ("camera_rotation", "camera_position", "intrinsics"):
-    del known[key]
 
   def tensor(*shape, dtype=np.float32):
     return tfds.features.Tensor(shape=shape, dtype=dtype, encoding="bytes")
@@ -72,5 +70,6 @@ def features() -> dict:
     joints_3d=tensor(None, None, 3),
     confidence=tensor(None, None),
     has_joints_3d=np.bool_,
+    has_camera=np.bool_,
     frame_id=tensor(None, dtype=np.int32),
   )

@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
+from jaxpose import cameras
 from jaxpose import data
 from jaxpose import skeleton_maps
 from jaxpose import skeletons
@@ -219,6 +220,110 @@ def test_joints_3d_without_keypoints_are_refused(tmp_path):
 def test_joints_3d_that_do_not_fit_are_refused(tmp_path, joints, arrays, message):
   pair(folder(tmp_path), joints, **arrays)
   refused(tmp_path, message)
+
+
+def filmed(up="z", **changes):
+  """A camera 4 m from the middle as skeleton.toml has it, its world in `up`."""
+  position = np.asarray([0.5, -4.0, 1.2])
+  rotation = cameras.look_at(position, np.asarray([0.0, 0, 1])).astype(float)
+  turned = rotation @ UPS[up]
+  camera = dict(
+    K=[[900.0, 0, 640], [0, 900.0, 360], [0, 0, 1]],
+    R=turned.tolist(),
+    t=(-rotation @ position).tolist(),
+    dist=[-0.02],
+  )
+  table = "\n".join(f"{k} = {v}" for k, v in (camera | changes).items())
+  lens = np.asarray([900, 900, 640, 360, -0.02, 0, 0, 0, 0])
+  return f'[cameras."anna_*"]\n{table}\n', rotation, position, lens
+
+
+UPS = {"z": np.eye(3), "y": np.asarray([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])}
+
+
+def in_the_room(frames=6):
+  """(frames, 17, 3) coco17 metres, someone near the middle, z up."""
+  joints = standing(frames)[..., [0, 2, 1]] * [1, 0, 1]
+  wave = np.random.default_rng(1).normal(0, 0.1, joints.shape)
+  return joints + wave * (joints == 0) + [0, 0, 0.1]
+
+
+def write_seen(tmp_path, up="z", space="world", moved=0.0, extra="", **changes):
+  table, rotation, position, lens = filmed(up, **changes)
+  world = in_the_room()
+  view = cameras.world_to_camera(world, rotation, position)
+  points = np.ones((1, 6, 17, 3))
+  points[0, ..., :2] = cameras.project(view, lens) + moved
+  settings = BASIC + f'up = "{up}"\nspace = "{space}"\n{extra}' + table
+  raw = folder(tmp_path, settings, {"anna/walk": ("coco", points)})
+  pair(raw, world @ UPS[up] if space == "world" else view)
+  return world, view, rotation, position
+
+
+@pytest.mark.parametrize(
+  ("up", "space"), [("z", "world"), ("y", "world"), ("y", "camera")]
+)
+def test_cameras_put_the_joints_into_the_world(tmp_path, up, space):
+  _, view, rotation, position = write_seen(tmp_path, up, space)
+  (record,) = build(tmp_path)
+  assert record["has_camera"]
+  np.testing.assert_allclose(record["camera_rotation"], rotation, atol=1e-5)
+  np.testing.assert_allclose(record["camera_position"], position, atol=1e-5)
+  expected = skeleton_maps.convert(view.astype(np.float32), "coco17", "h36m17")
+  np.testing.assert_allclose(record["joints_3d"], expected, atol=1e-4)
+  poses = data.from_records([record])
+  np.testing.assert_allclose(poses.runs["camera_position"], [position], atol=1e-5)
+
+
+def test_without_cameras_there_are_none_in_the_data(tmp_path):
+  folder(tmp_path)
+  (record,) = build(tmp_path)
+  assert not record["has_camera"]
+  assert "camera_rotation" not in data.from_records([record]).runs
+  known = {**record, "has_camera": True}
+  assert "camera_rotation" in data.from_records([known]).runs
+  assert "camera_rotation" not in data.from_records([known, record]).runs
+
+
+@pytest.mark.parametrize(
+  ("options", "message"),
+  [
+    (
+      dict(moved=150.0),
+      "got 3D joints that the camera 'anna_.' sees 212 pixels from the",
+    ),
+    (
+      dict(R=[[1, 0], [0, 1]]),
+      r"'anna_\*': got a rotation of shape \(2, 2\), expected",
+    ),
+    (
+      dict(dist=[0.1, 0, 0.01]),
+      "got the tangential distortion 0.01, 0, expected none: u",
+    ),
+    (dict(K='"a"'), "camera 'anna_.': got no matrices of numbers .could not"),
+    (dict(F=1), "got cameras.anna_. = .'F', 'K', 'R', 'dist', 't'., expected a table"),
+    (dict(extra='unit = "mm"\n'), "got legs of 0.000915 m, expected about 0.8 m"),
+  ],
+)
+def test_cameras_that_cannot_be_are_refused(tmp_path, options, message):
+  write_seen(tmp_path, **options)
+  refused(tmp_path, message)
+
+
+def test_a_sequence_without_a_camera_is_refused(tmp_path):
+  write_seen(tmp_path)
+  raw = tmp_path / "raw"
+  keypoint_writer.write(raw / "ben" / "walk", "coco", people())
+  refused(
+    tmp_path, r"got no camera for 'ben_walk', expected one of the patterns anna_\*"
+  )
+
+
+def test_joints_of_the_world_need_a_camera(tmp_path):
+  folder(tmp_path, BASIC + 'space = "world"\n')
+  refused(
+    tmp_path, r"skeleton.toml: got space = 'world' without \[cameras\], expected t"
+  )
 
 
 def test_joints_3d_of_several_people_are_refused(tmp_path):

@@ -11,6 +11,8 @@ from jaxpose import skeleton_maps
 from jaxpose import skeletons
 from jaxpose import user_folder
 
+from . import calibrated
+
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
 
@@ -30,6 +32,9 @@ class Settings:
     min_confidence: a keypoint with less is missing.
     max_gap: frames that a missing keypoint is interpolated over.
     one_file_per_frame: folders are videos, also where names do not tell.
+    cameras: pattern of sequences -> a table of `calibrated.KEYS`; empty if not known.
+    up: axis of the cameras' world that points up.
+    space: of 3D joints, "camera" or "world".
   """
 
   image_size: object
@@ -42,6 +47,9 @@ class Settings:
   min_confidence: float = 0.3
   max_gap: int = 10
   one_file_per_frame: bool = False
+  cameras: dict = dataclasses.field(default_factory=dict)
+  up: str = "z"
+  space: str = "camera"
 
   def size_of(self, sequence: str) -> tuple[int, int]:
     """Width and height of a sequence's images; ValueError if no pattern matches."""
@@ -132,6 +140,7 @@ def _checked(found: dict) -> Settings:
     numbers = isinstance(size, list) and [type(n) for n in size] == [int, int]
     _require(numbers and min(size) > 0, "image_size", size, "[width, height] in pixels")
   choices = dict(unit=UNITS, format=(None, *keypoint_files.FORMATS))
+  choices |= dict(up=calibrated.UPS, space=("camera", "world"))
   choices |= dict(to=skeletons.SKELETONS, skeleton=(None, *skeletons.SKELETONS))
   for key, allowed in choices.items():
     value = getattr(made, key)
@@ -148,6 +157,19 @@ def _checked(found: dict) -> Settings:
   flag = made.one_file_per_frame
   _require(isinstance(flag, bool), "one_file_per_frame", flag, "true or false")
   _require(isinstance(made.joints, dict), "joints", made.joints, "a table")
+  _require(isinstance(made.cameras, dict), "cameras", made.cameras, "a table")
+  for pattern, table in made.cameras.items():
+    keys = set(table) if isinstance(table, dict) else set()
+    fine = {"K", "R", "t"} <= keys <= set(calibrated.KEYS)
+    told = sorted(keys) or table
+    _require(
+      fine, f"cameras.{pattern}", told, "a table of K, R, t and, if wanted, dist"
+    )
+  if made.space == "world" and not made.cameras:
+    raise ValueError(
+      "got space = 'world' without [cameras], expected them: the records are in the "
+      "camera's frame"
+    )
   if not made.joints:
     return made
   wanted = skeletons.get(made.to).joints

@@ -12,6 +12,7 @@ from jaxpose import limbs
 from jaxpose import user_folder
 from jaxpose.keypoint_tracks import Track
 
+from . import calibrated
 from .settings import UNITS
 from .settings import Settings
 
@@ -71,8 +72,14 @@ def records(
     ValueError: a file cannot be read, or its joints cannot be mapped.
   """
   subject, action, sequence = user_folder.labels(path, raw)
+  filmed = None
   try:
     size = settings.size_of(sequence)
+    if settings.cameras:
+      unit = UNITS[settings.unit]
+      filmed = calibrated.camera(
+        settings.cameras, sequence, size, unit=unit, up=settings.up
+      )
   except ValueError as error:
     raise ValueError(f"{path}: {error}.") from error
   tracks = keypoint_files.load(path, format=settings.format, image_size=size)
@@ -81,12 +88,14 @@ def records(
     where = f"{path}: track {track.name!r}" if many else f"{path}"
     try:
       record = _record(track, _joints_3d(path, track, many), settings)
+      if filmed is not None:
+        _place(record, filmed, settings)
     except ValueError as error:
       raise ValueError(f"{where}: {error}.") from error
     if record["has_joints_3d"]:
       seen = record["joints_3d"][record["frame_valid"]]
       limbs.require_metres(seen, settings.to, where)
-    yield record | dict(
+    yield _with_camera(record, filmed) | dict(
       image_size=np.asarray(size, np.int32),
       fps=np.float32(settings.fps),
       skeleton=settings.to,
@@ -95,6 +104,26 @@ def records(
       action=action,
       camera="0",
     )
+
+
+def _place(record: dict, filmed, settings: Settings) -> None:
+  """Moves joints of the world into the frame of the camera, and checks them."""
+  if settings.space == "world":
+    turn = calibrated.upright(settings.up)
+    moved = calibrated.in_camera(record["joints_3d"] @ turn.T, filmed)
+    valid = record["frame_valid"][:, None, None] & record["has_joints_3d"]
+    record["joints_3d"] = np.where(valid, moved, 0).astype(np.float32)
+  calibrated.check(record, filmed)
+
+
+def _with_camera(record: dict, filmed) -> dict:
+  shapes = dict(camera_rotation=(3, 3), camera_position=(3,), intrinsics=(9,))
+  found = {key: np.zeros(shape, np.float32) for key, shape in shapes.items()}
+  if filmed is not None:
+    found["camera_rotation"] = filmed.rotation
+    found["camera_position"] = filmed.position
+    found["intrinsics"] = filmed.intrinsics
+  return record | found | dict(has_camera=filmed is not None)
 
 
 def _stem(path: pathlib.Path) -> str:

@@ -91,11 +91,11 @@ def read(path: pathlib.Path, *, unit: str = "m", up: str = "z") -> list[Calibrat
     ) from error
   if not raw:
     raise ValueError(f"{path}: got no camera, expected at least one.")
-  rig = [_camera(path, name, camera, UNITS[unit], UPS[up]) for name, camera in raw]
-  names = [camera.name for camera in rig]
+  rig = [camera(path, name, found, UNITS[unit], UPS[up]) for name, found in raw]
+  names = [found.name for found in rig]
   if len(set(names)) < len(names):
     raise ValueError(f"{path}: got cameras of one name in {names}; rename them.")
-  positions = np.stack([camera.position for camera in rig])
+  positions = np.stack([found.position for found in rig])
   apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1).max()
   if apart > _FAR:
     raise ValueError(
@@ -175,8 +175,16 @@ def _storage(text: str) -> dict:
   return found | {key: float(value) for key, value in scalars}
 
 
-def _camera(path, name, raw, unit: float, up: np.ndarray) -> Calibrated:
-  """A camera in metres with z up; ValueError if it cannot be."""
+def camera(path, name: str, raw: Mapping, unit: float, up: np.ndarray) -> Calibrated:
+  """A camera in metres with z up; ValueError if it cannot be.
+
+  Args:
+    path: to name in messages.
+    name: of the camera.
+    raw: `K` (3, 3), `dist` of up to 5, `R` (3, 3) or vector, `t` (3,), `size` or None.
+    unit: metres per unit of length.
+    up: of `UPS`.
+  """
 
   def refuse(got: str, want: str):
     raise ValueError(f"{path}, camera {name!r}: got {got}, expected {want}.")

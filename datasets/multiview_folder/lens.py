@@ -1,5 +1,7 @@
 """Undistorted pictures, points and boxes of a lens, and smaller pictures."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
@@ -29,14 +31,22 @@ class Lens:
     camera: of the new pictures, a `jaxpose.cameras.Camera` without distortion.
   """
 
-  def __init__(self, calibrated: Calibrated, size: tuple[int, int], max_side: int):
+  def __init__(
+    self,
+    calibrated: Calibrated,
+    size: tuple[int, int],
+    max_side: int,
+    distort: Callable = distort,
+  ):
     """Prepares the map of the pixels.
 
     Args:
       calibrated: the camera; its matrix is for pictures of `size`.
       size: (width, height) of the pictures.
       max_side: longest side of the new pictures; smaller ones keep their size.
+      distort: lens model, (rays (n, 2), coefficients (5,)) to rays.
     """
+    self._distort = distort
     m = calibrated.matrix
     self._focal, self._middle = np.array([m[0, 0], m[1, 1]]), m[:2, 2]
     self._bent, self._size = calibrated.distortion, size
@@ -54,7 +64,7 @@ class Lens:
   def _bend(self, pixels: np.ndarray) -> np.ndarray:
     """Where an undistorted pixel is in the picture."""
     rays = (pixels - self._middle) / self._focal
-    return distort(rays, self._bent) * self._focal + self._middle
+    return self._distort(rays, self._bent) * self._focal + self._middle
 
   def picture(self, image: np.ndarray) -> np.ndarray:
     """The new picture of an RGB image; black where the lens did not look."""
@@ -72,7 +82,7 @@ class Lens:
     bent = (pixels - self._middle) / self._focal
     rays = bent
     for _ in range(30):
-      rays = rays + bent - distort(rays, self._bent)
+      rays = rays + bent - self._distort(rays, self._bent)
     pixels = rays * self._focal + self._middle
     return (pixels + 0.5) * self._scale - 0.5
 
