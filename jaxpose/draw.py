@@ -7,17 +7,15 @@ each pose stands on its lowest joint: root-relative poses have no height of thei
 
 import os
 import pathlib
-from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import animation as mpl_animation
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
 
+from jaxpose import movies
 from jaxpose.data import PoseData
 from jaxpose.skeletons import Skeleton
 
@@ -245,30 +243,11 @@ def animation(
   joints_3d = _checked(joints_3d, skeleton)
   if not fps > 0:
     raise ValueError(f"got fps={fps}, expected a positive frame rate.")
-  if path.suffix not in (".gif", ".mp4"):
-    raise ValueError(
-      f"got the file {path.name!r}, expected one ending in .gif or .mp4."
-    )
-  if path.suffix == ".mp4" and not mpl_animation.writers.is_available("ffmpeg"):
-    raise ValueError(
-      f"cannot write {path.name!r}: matplotlib finds no ffmpeg; install ffmpeg, or "
-      "write a .gif."
-    )
+  movies.check(path)
   panels = _Panels(
     joints_3d, skeleton, keypoints_2d, keypoints_skeleton or skeleton, truth, title
   )
-  if path.suffix == ".mp4":
-    writer = mpl_animation.FFMpegWriter(fps=fps)
-    with writer.saving(panels.figure, path, panels.figure.dpi):
-      for frame in range(len(joints_3d)):
-        panels.show(frame)
-        writer.grab_frame()
-    return
-  delay = max(round(100 / fps), 4)  # 1/100 s
-  times = np.arange(0, len(joints_3d) / fps, delay / 100)
-  pictures = panels.pictures(np.floor(times * fps + 1e-6).astype(int).tolist())
-  first = next(pictures)
-  first.save(path, save_all=True, append_images=pictures, duration=10 * delay, loop=0)
+  movies.write(path, panels.figure, panels.show, len(joints_3d), fps)
 
 
 class _Panels:
@@ -284,7 +263,7 @@ class _Panels:
     bodies = [body - offset for body in bodies]
     columns = len(VIEWS) + (keypoints_2d is not None)
     self.figure = Figure(figsize=(3.2 * columns, 3.9), dpi=100, facecolor="white")
-    self._pixels = FigureCanvasAgg(self.figure).buffer_rgba
+    FigureCanvasAgg(self.figure)
     axes = list(self.figure.subplots(1, columns, squeeze=False)[0])
     self.figure.subplots_adjust(0.01, 0.08, 0.99, 0.85 if title else 0.92, 0.02, 0)
     self.figure.suptitle(title, fontsize=12, y=0.985)
@@ -310,16 +289,6 @@ class _Panels:
     """Moves every skeleton to a frame."""
     for lines, page in self._moving:
       lines.show(page[frame])
-
-  def pictures(self, frames: list[int]) -> Iterator[Image.Image]:
-    """The frames in a palette of 128 colours."""
-    palette = None
-    for frame in frames:
-      self.show(frame)
-      self.figure.canvas.draw()
-      picture = Image.fromarray(np.asarray(self._pixels())[..., :3])
-      palette = palette or picture.quantize(128, Image.Quantize.FASTOCTREE)
-      yield picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def _checked(points, skeleton: Skeleton, c: int = 3, frames: int | None = None):

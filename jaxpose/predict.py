@@ -1,4 +1,4 @@
-"""2D keypoints of a clip to 3D poses of every frame, or to a moving body.
+"""2D keypoints of a clip to 3D poses or a moving body; several views' video to poses.
 
 from jaxpose import predict
 poses = predict.lift(keypoints_2d, image_size=(1920, 1080), weights="weights.npz")
@@ -8,6 +8,9 @@ print(poses.report)
 body = predict.mesh(keypoints_2d, image_size=(1920, 1080), weights="glot.npz")
 body.poses, body.betas, body.translation  # SMPL's parameters
 body.vertices(), body.joints_3d  # metres, camera frame
+
+poses = predict.multiview("recordings/walk", weights="multiview.npz")
+poses.keypoints_2d, poses.joints_3d_world  # pixels of each view; metres
 """
 
 import dataclasses
@@ -37,16 +40,22 @@ from jaxpose.gaps import stretches
 from jaxpose.mesh_stream import MeshStream
 from jaxpose.meshes import Mesh
 from jaxpose.models.glot import Glot
+from jaxpose.multiview_poses import MultiviewPoses
+from jaxpose.multiview_stream import MultiviewStream
+from jaxpose.predict_multiview import multiview
 from jaxpose.skeletons import Skeleton
 
 __all__ = [
   "Lifted",
   "Mesh",
   "MeshStream",
+  "MultiviewPoses",
+  "MultiviewStream",
   "fill_gaps",
   "gap_lengths",
   "lift",
   "mesh",
+  "multiview",
 ]
 
 

@@ -11,12 +11,14 @@ from PIL import Image
 
 from jaxpose import cameras
 from jaxpose import data
+from jaxpose import frames
 from jaxpose import geometry
 from jaxpose import multiview_data
+from jaxpose import multiview_recordings
 from jaxpose import multiview_records
+from jaxpose import multiview_reprojection as reprojection
 from multiview_folder import multiview_folder_dataset_builder as builder
 from multiview_folder import recordings
-from multiview_folder import reprojection
 from tests import builder_testing
 
 
@@ -293,7 +295,7 @@ def test_cameras_of_other_lengths_are_refused_unless_the_start_is_said(
     read(folder)
 
 
-class Faked:
+class Faked(frames.Folder):
   """A source of black frames whose header says more than it holds."""
 
   def __init__(self, path, fps=25.0, frames=4, said=4):
@@ -328,7 +330,7 @@ def test_videos_that_do_not_fit_are_refused(
   folder = write(tmp_path / "walk", record)
   shutil.rmtree(folder / "boxes")
   monkeypatch.setattr(
-    recordings.frames,
+    multiview_recordings.frames,
     "open_source",
     lambda path, fps: Faked(path, **changes.get(path.name, {})),
   )

@@ -1,8 +1,8 @@
 import numpy as np
 
 from jaxpose import cameras
-from multiview_folder import calibration
-from multiview_folder import lens
+from jaxpose import multiview_calibration as calibration
+from jaxpose import multiview_lens as lens
 
 
 def bent(size=(64, 48)):
@@ -37,3 +37,14 @@ def test_pictures_are_undistorted_as_their_points():
     np.testing.assert_allclose(centre, ours.points(place), atol=0.15)
   box = ours.box(np.array([44.0, 14.0, 10.0, 8.0]))
   np.testing.assert_allclose(box[:2], ours.points(place), atol=0.3)
+
+
+def test_original_pixels_are_those_that_were_undistorted():
+  pixels = np.random.default_rng(1).uniform([2, 2], [60, 44], (40, 2))
+  for max_side in (64, 32):
+    ours = lens.Lens(bent(), (64, 48), max_side)
+    np.testing.assert_allclose(ours.original(ours.points(pixels)), pixels, atol=1e-6)
+  matrix = np.array([[60.0, 0, 30], [0, 62.0, 25], [0, 0, 1]])
+  args = matrix, np.zeros(5), np.eye(3), np.zeros(3), (64, 48)
+  straight = lens.Lens(calibration.Calibrated("a", *args), (64, 48), 64)
+  np.testing.assert_allclose(straight.original(pixels), pixels, atol=1e-12)

@@ -6,8 +6,7 @@ import numpy as np
 from PIL import Image
 
 from jaxpose import cameras
-
-from .calibration import Calibrated
+from jaxpose.multiview_calibration import Calibrated
 
 
 def distort(rays: np.ndarray, k: np.ndarray) -> np.ndarray:
@@ -85,6 +84,11 @@ class Lens:
       rays = rays + bent - self._distort(rays, self._bent)
     pixels = rays * self._focal + self._middle
     return (pixels + 0.5) * self._scale - 0.5
+
+  def original(self, points: np.ndarray) -> np.ndarray:
+    """Pixels of the old picture (..., 2) of pixels of the new one."""
+    pixels = (points + 0.5) / self._scale - 0.5
+    return self._bend(pixels) if self._bent.any() else pixels
 
   def box(self, box: np.ndarray) -> np.ndarray:
     """The box round the new places of a box's corners and middles of sides."""

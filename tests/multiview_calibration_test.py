@@ -7,7 +7,7 @@ import pytest
 
 from jaxpose import cameras
 from jaxpose import geometry
-from multiview_folder import calibration
+from jaxpose import multiview_calibration as calibration
 
 
 def cameras_of_a_rig():

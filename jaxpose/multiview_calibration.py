@@ -47,11 +47,16 @@ class Calibrated:
   size: tuple[int, int] | None
 
 
-def find(folder: pathlib.Path) -> pathlib.Path:
-  """The calibration of a recording; ValueError if there is none, or several."""
+def candidates(folder: pathlib.Path) -> list[str]:
+  """Names of the files that are calibrations by their names."""
   names = [p.name for p in folder.iterdir() if p.is_file()]
   found = [n for n in names if n == "intri.yml"]
-  found += [n for n in names if re.fullmatch(r"(?i).*calib.*\.(toml|json)", n)]
+  return found + [n for n in names if re.fullmatch(r"(?i).*calib.*\.(toml|json)", n)]
+
+
+def find(folder: pathlib.Path) -> pathlib.Path:
+  """The calibration of a recording; ValueError if there is none, or several."""
+  found = candidates(folder)
   if len(found) != 1:
     which = f" ({', '.join(sorted(found))})" if found else ""
     raise ValueError(
@@ -87,7 +92,7 @@ def read(path: pathlib.Path, *, unit: str = "m", up: str = "z") -> list[Calibrat
     reason = f"no {error}" if isinstance(error, KeyError) else str(error)
     raise ValueError(
       f"{path}: cannot be read as a calibration ({' '.join(reason.split())}), expected "
-      "the layout of Pose2Sim, Anipose, EasyMocap or README.md of this dataset."
+      "the layout of Pose2Sim, Anipose, EasyMocap or docs/multiview.md."
     ) from error
   if not raw:
     raise ValueError(f"{path}: got no camera, expected at least one.")
