@@ -98,7 +98,7 @@ def test_equal_arms_are_one_and_the_first_is_the_default():
   plan = everything()
   names = [arm.name for arm in plan.arms]
   assert names[0] == "default"
-  assert len(set(names)) == len(names) == 40
+  assert len(set(names)) == len(names) == 41
   assert set(plan.groups) == set(arms.GROUPS)
   for group, rows in plan.groups.items():
     assert [name for _, name in rows].count("default") == 1, group
@@ -332,7 +332,7 @@ def test_the_table_has_a_row_for_each_arm_and_the_default_in_each_group():
   rows = [[cell.strip() for cell in row] for row in rows]
   assert rows.count(["soft-argmax (default)", "5.10 ± 0.14", ""]) == 1
   assert rows.count(["regression", "8.10 ± 0.14", "+3.00 **worse**"]) == 1
-  assert rows.count(["0.2 (default)", "5.10 ± 0.14", ""]) == 1
+  assert rows.count(["0.3 (default)", "5.10 ± 0.14", ""]) == 1
   assert rows.count(["0.4", "-", "-"]) == 1
   assert "`model.joint_tokens=False`" in page
 
