@@ -19,6 +19,8 @@ from collections.abc import Mapping
 
 from absl import logging
 
+from jaxpose import whole_files
+
 WHEEL = "mediapipe==0.10.21"
 ADDRESS = "https://storage.googleapis.com/mediapipe-assets/"
 DETECTOR, LANDMARKS = "pose_detection.tflite", "pose_landmark_full.tflite"
@@ -144,11 +146,9 @@ def _unpacked(wheel: pathlib.Path) -> dict[str, bytes]:
 
 def _keep(folder: pathlib.Path, content: Mapping[str, bytes]) -> None:
   """Each file is there whole or not at all, also with two processes at it."""
-  folder.mkdir(parents=True, exist_ok=True)
   for name, data in content.items():
-    unfinished = folder / f"{name}.{os.getpid()}.unfinished"
-    unfinished.write_bytes(data)
-    unfinished.replace(folder / name)
+    with whole_files.unfinished(folder / name, overwrite=True) as temporary:
+      temporary.write_bytes(data)
 
 
 def _fetched() -> dict[str, bytes]:

@@ -30,6 +30,7 @@ from jaxpose import blazepose_networks
 from jaxpose import blazepose_weights
 from jaxpose import detect_tracks
 from jaxpose import frames
+from jaxpose import whole_files
 from jaxpose.detect_chunks import Chunks
 from jaxpose.detect_tracks import Tracks
 
@@ -152,13 +153,10 @@ def save(path: str | os.PathLike, tracks: Tracks) -> pathlib.Path:
     FileExistsError: the file is there; it is never overwritten.
     ValueError: the name does not end in .npz.
   """
-  path = _free(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-  with unfinished.open("wb") as file:
-    np.savez_compressed(file, **tracks.arrays())
-  unfinished.rename(path)
-  return path
+  arrays = tracks.arrays()
+  return whole_files.write(
+    _free(path), lambda file: np.savez_compressed(file, **arrays)
+  )
 
 
 def _free(path: str | os.PathLike) -> pathlib.Path:

@@ -5,13 +5,14 @@ them. It is there whole or not at all.
 """
 
 import json
-import os
 import pathlib
 import zipfile
 from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
+
+from jaxpose import whole_files
 
 CHUNK = 200  # frames
 REQUEST_FILE = "request.json"
@@ -72,10 +73,8 @@ class Chunks:
     if self._folder is not None:
       path = self._folder / f"{self.frames:09d}.npz"
       memory = {f"state_{key}": value for key, value in state.items()}
-      unfinished = path.with_name(f"{path.name}.unfinished")
-      with unfinished.open("wb") as file:
-        np.savez(file, **part, **memory)
-      unfinished.rename(path)
+      arrays = part | memory
+      whole_files.write(path, lambda file: np.savez(file, **arrays), overwrite=True)
     self._new = []
 
   def rows(self) -> dict[str, np.ndarray]:
@@ -88,10 +87,8 @@ class Chunks:
   def _claim(self, request: dict) -> None:
     path = self._folder / REQUEST_FILE
     if not path.exists():
-      self._folder.mkdir(parents=True, exist_ok=True)
-      unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-      unfinished.write_text(json.dumps(request, indent=2) + "\n")
-      unfinished.rename(path)
+      content = (json.dumps(request, indent=2) + "\n").encode()
+      whole_files.write(path, lambda file: file.write(content), overwrite=True)
       return
     found = json.loads(path.read_text())
     differ = sorted(k for k in {**found, **request} if found.get(k) != request.get(k))

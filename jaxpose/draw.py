@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxpose import movies
+from jaxpose import whole_files
 from jaxpose.data import PoseData
 from jaxpose.skeletons import Skeleton
 
@@ -227,7 +228,7 @@ def animation(
   each second, so it takes the frames nearest to these times.
 
   Args:
-    path: ends in `.gif`, or in `.mp4`, for which matplotlib needs ffmpeg.
+    path: ends in `.gif`, or in `.mp4`, which needs `pip install 'jaxpose[video]'`.
     joints_3d: camera frame, metres.
     skeleton: of the joints.
     keypoints_2d: the input, drawn beside them (pixels or normalised, y down).
@@ -237,7 +238,8 @@ def animation(
     title: above the picture.
 
   Raises:
-    ValueError: another ending, arrays that do not fit, or no ffmpeg for an `.mp4`.
+    ValueError: another ending, or arrays that do not fit.
+    ImportError: no ffmpeg for an `.mp4`.
   """
   path = pathlib.Path(path)
   joints_3d = _checked(joints_3d, skeleton)
@@ -247,7 +249,8 @@ def animation(
   panels = _Panels(
     joints_3d, skeleton, keypoints_2d, keypoints_skeleton or skeleton, truth, title
   )
-  movies.write(path, panels.figure, panels.show, len(joints_3d), fps)
+  with whole_files.unfinished(path, overwrite=True) as temporary:
+    movies.write(temporary, panels.figure, panels.show, len(joints_3d), fps)
 
 
 class _Panels:

@@ -22,6 +22,7 @@ from jaxpose import kinds
 from jaxpose import pretrained
 from jaxpose import protocols
 from jaxpose import runtime
+from jaxpose import whole_files
 from jaxpose.scoring import Evaluation
 from jaxpose.scoring import Scored
 
@@ -169,9 +170,11 @@ def write_report(
     for name in scored.results[list(scored.rows)[-1]]:
       text = scored.describe(name)
       numbers[list(scored.rows)[-1]][name] |= dict(protocol=text.split("\n\n|")[0])
-  (folder / "scores.json").write_text(json.dumps(numbers, indent=2) + "\n")
   (folder / "scores.md").write_text(report_text(scored, evaluation, title))
   scored.draw(folder / "scores.png", title=title)
+  # Last, for it is what says that there are scores.
+  content = (json.dumps(numbers, indent=2) + "\n").encode()
+  whole_files.write(folder / "scores.json", lambda file: file.write(content))
   return folder
 
 

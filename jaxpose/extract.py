@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 from jaxpose import boxes
 from jaxpose import crops
 from jaxpose import frames
+from jaxpose import whole_files
 
 CHUNK = 256  # rows; 2 MiB of features
 VIDEO_FILE = "video.json"
@@ -154,8 +155,8 @@ def claim(job: Job) -> None:
         "boxes, scale or fps); delete that folder, or choose another --name."
       )
     return
-  job.folder.mkdir(parents=True, exist_ok=True)
-  _write(path, lambda file: file.write(json.dumps(description, indent=2).encode()))
+  content = json.dumps(description, indent=2).encode()
+  whole_files.write(path, lambda file: file.write(content), overwrite=True)
 
 
 def run(
@@ -225,7 +226,8 @@ def run(
       f"{job.source.path}: got {seen} frames, expected {len(places)}: the video ends "
       "before its header says; what came out is kept; convert it or cut the boxes."
     )
-  _write(job.folder / DONE_FILE, lambda file: file.write(b"{}\n"))
+  done = job.folder / DONE_FILE
+  whole_files.write(done, lambda file: file.write(b"{}\n"), overwrite=True)
 
 
 def _write_chunk(
@@ -239,13 +241,4 @@ def _write_chunk(
     keypoints=track.keypoints[part],
   )
   path = job.folder / f"track_{i:04d}" / f"{rows.start // CHUNK:06d}.npz"
-  path.parent.mkdir(exist_ok=True)
-  _write(path, lambda file: np.savez(file, **arrays))
-
-
-def _write(path: pathlib.Path, content: Callable) -> None:
-  """Writes a file so that it is there whole or not at all."""
-  unfinished = path.with_name(path.name + ".unfinished")
-  with unfinished.open("wb") as file:
-    content(file)
-  unfinished.rename(path)
+  whole_files.write(path, lambda file: np.savez(file, **arrays), overwrite=True)

@@ -15,6 +15,8 @@ import time
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from jaxpose import whole_files
+
 
 class RunLog:
   """Writes a run's numbers; a context manager."""
@@ -83,9 +85,8 @@ def _drop_after(path: pathlib.Path, step: int) -> None:
         kept.append(line + "\n")
     except (ValueError, KeyError):
       continue  # the last line of a killed run may be cut
-  unfinished = path.with_suffix(".unfinished")
-  unfinished.write_text("".join(kept))
-  unfinished.rename(path)
+  content = "".join(kept).encode()
+  whole_files.write(path, lambda file: file.write(content), overwrite=True)
 
 
 class Clock:

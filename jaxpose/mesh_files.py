@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxpose import meshes
+from jaxpose import whole_files
 from jaxpose.meshes import Mesh
 
 
@@ -51,8 +52,7 @@ def upright(points: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 3"]:
 
 def _write(path: pathlib.Path, content: bytes) -> pathlib.Path:
   meshes.refuse_existing(path)
-  meshes.write(path, lambda file: file.write(content))
-  return path
+  return whole_files.write(path, lambda file: file.write(content))
 
 
 def _trimesh():

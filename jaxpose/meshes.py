@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import zipfile
 
 import numpy as np
 from jaxtyping import Bool
@@ -13,6 +12,8 @@ from jaxtyping import Float
 from jaxpose import body as smpl
 from jaxpose import body_files
 from jaxpose import geometry
+from jaxpose import npz_files
+from jaxpose import whole_files
 
 # From the camera's frame (y down, z forward) to the frames of files, if the camera is
 # level. Each entry is 0, 1 or -1: turning there and back loses nothing.
@@ -151,8 +152,7 @@ class Mesh:
     )
     if self.image_size:
       arrays |= dict(image_size=np.asarray(self.image_size), focal=self.focal)
-    write(path, lambda file: np.savez_compressed(file, **arrays))
-    return path
+    return whole_files.write(path, lambda file: np.savez_compressed(file, **arrays))
 
   @staticmethod
   def load(path: str | os.PathLike) -> "Mesh":
@@ -162,17 +162,7 @@ class Mesh:
       FileNotFoundError: there is no such file.
       ValueError: it is damaged, or not of ours.
     """
-    path = pathlib.Path(path).expanduser()
-    if not path.is_file():
-      raise FileNotFoundError(f"no file {path}, expected one that Mesh.save wrote.")
-    try:
-      with np.load(path, allow_pickle=False) as file:
-        found = {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-      raise ValueError(
-        f"{path} cannot be read ({error}); it is truncated or not an .npz file; get it "
-        "again."
-      ) from error
+    found = npz_files.load(path, "Mesh.save")
     lacking = [k for k in (*_POSE_KEYS, *_OWN_KEYS, *_TEXT_KEYS) if k not in found]
     if lacking:
       raise ValueError(
@@ -255,12 +245,3 @@ def refuse_existing(path: pathlib.Path) -> None:
     raise FileExistsError(
       f"{path} exists and is never overwritten; choose another name or move it away."
     )
-
-
-def write(path: pathlib.Path, content) -> None:
-  """Writes a file so that it is there whole or not at all."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = path.with_name(path.name + ".unfinished")
-  with unfinished.open("wb") as file:
-    content(file)
-  unfinished.rename(path)

@@ -3,26 +3,30 @@
 import os
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib import animation as mpl_animation
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from jaxpose import video_encoder
+
 
 def check(path: pathlib.Path) -> None:
-  """ValueError for another ending than .gif or .mp4, or without ffmpeg for an .mp4."""
+  """Whether the file could be written.
+
+  Raises:
+    ValueError: it ends neither in .gif nor in .mp4.
+    ImportError: it ends in .mp4, and there is no ffmpeg.
+  """
   if path.suffix not in (".gif", ".mp4"):
     raise ValueError(
       f"got the file {path.name!r}, expected one ending in .gif or .mp4."
     )
-  if path.suffix == ".mp4" and not mpl_animation.writers.is_available("ffmpeg"):
-    raise ValueError(
-      f"cannot write {path.name!r}: matplotlib finds no ffmpeg; install ffmpeg, or "
-      "write a .gif."
-    )
+  if path.suffix == ".mp4":
+    video_encoder.ffmpeg()
 
 
 def write(
@@ -46,27 +50,38 @@ def write(
   """
   path = pathlib.Path(path)
   if path.suffix == ".mp4":
-    writer = mpl_animation.FFMpegWriter(fps=fps)
-    with writer.saving(figure, path, figure.dpi):
-      for frame in range(count):
-        show(frame)
-        writer.grab_frame()
+    _write_mp4(path, _pictures(figure, show, range(count)), fps)
     return
   delay = max(round(100 / fps), 4)  # 1/100 s
   times = np.arange(0, count / fps, delay / 100)
   frames = np.minimum(np.floor(times * fps + 1e-6).astype(int), count - 1)
-  pictures = _pictures(figure, show, frames.tolist())
+  pictures = _in_a_palette(_pictures(figure, show, frames.tolist()))
   first = next(pictures)
   first.save(path, save_all=True, append_images=pictures, duration=10 * delay, loop=0)
 
 
-def _pictures(figure, show, frames: list[int]) -> Iterator[Image.Image]:
-  """The frames in a palette of 128 colours."""
-  pixels = FigureCanvasAgg(figure).buffer_rgba
-  palette = None
+def _write_mp4(path: pathlib.Path, pictures: Iterator[np.ndarray], fps) -> None:
+  first = next(pictures)
+  height, width = (length - length % 2 for length in first.shape[:2])
+  with video_encoder.Encoder(path, (width, height), fps) as encoder:
+    encoder.add(first[:height, :width])
+    for picture in pictures:
+      encoder.add(picture[:height, :width])
+
+
+def _pictures(figure, show, frames: Iterable[int]) -> Iterator[np.ndarray]:
+  """(height, width, 3) RGB of the frames."""
+  canvas = FigureCanvasAgg(figure)
   for frame in frames:
     show(frame)
-    figure.canvas.draw()
-    picture = Image.fromarray(np.asarray(pixels())[..., :3])
+    canvas.draw()
+    yield np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def _in_a_palette(pictures: Iterator[np.ndarray]) -> Iterator[Image.Image]:
+  """The pictures in 128 colours, those of the first one."""
+  palette = None
+  for pixels in pictures:
+    picture = Image.fromarray(pixels)
     palette = palette or picture.quantize(128, Image.Quantize.FASTOCTREE)
     yield picture.quantize(palette=palette, dither=Image.Dither.NONE)

@@ -22,7 +22,7 @@ Read = Callable[[np.ndarray], Iterator[list[np.ndarray]]]
 
 
 def require_writer(path: pathlib.Path) -> None:
-  """ValueError for a file that could not be written in the end."""
+  """ValueError or ImportError for a file that could not be written in the end."""
   if path.suffix != ".png":
     movies.check(path)
 
@@ -71,7 +71,8 @@ def animation(path: str | os.PathLike, poses: MultiviewPoses, read: Read) -> Non
     read: frames to give, (t,) bool, to their pictures in all views.
 
   Raises:
-    ValueError: another ending, or no ffmpeg for an `.mp4`.
+    ValueError: another ending.
+    ImportError: no ffmpeg for an `.mp4`.
   """
   movies.check(pathlib.Path(path))
   labels = _labels(poses)

@@ -8,10 +8,13 @@ import numpy as np
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from jaxpose import npz_files
 from jaxpose import skeletons
+from jaxpose import whole_files
 from jaxpose.skeletons import Skeleton
 
 _ARRAYS = ("keypoints_2d", "scores", "present", "joints_3d", "root_3d", "valid")
+_WORDS = ("skeleton", "axes", "report")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,10 +81,7 @@ class MultiviewPoses:
       ValueError: the name does not end in .npz.
       FileExistsError: the file is there and `overwrite` is not said.
     """
-    path = pathlib.Path(path).expanduser()
-    if path.suffix != ".npz":
-      raise ValueError(f"got the file {path}, expected the ending .npz.")
-    refuse_existing(path, overwrite)
+    path = whole_files.check(path, (".npz",), overwrite)
     arrays = {name: getattr(self, name) for name in _ARRAYS}
     if self.calibrated:
       arrays["joints_3d_world"] = self.joints_3d_world
@@ -94,37 +94,29 @@ class MultiviewPoses:
       report=self.report,
     )
     arrays |= {name: np.asarray(value) for name, value in words.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("wb") as file:
-      np.savez_compressed(file, **arrays)
-    unfinished.replace(path)
-    return path
+    return whole_files.write(
+      path, lambda file: np.savez_compressed(file, **arrays), overwrite=overwrite
+    )
 
   @classmethod
   def load(cls, path: str | os.PathLike) -> "MultiviewPoses":
     """What `save` wrote.
 
     Raises:
-      ValueError: the file is another one.
+      FileNotFoundError: there is no such file.
+      ValueError: it is damaged, or another one.
     """
-    try:
-      with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in _ARRAYS}
-        words = {name: str(file[name]) for name in ("skeleton", "axes", "report")}
-        names, fps = tuple(map(str, file["cameras"])), float(file["fps"])
-    except (KeyError, ValueError, EOFError) as error:
+    found = npz_files.load(path, "MultiviewPoses.save")
+    lacking = [key for key in (*_ARRAYS, *_WORDS, "cameras", "fps") if key not in found]
+    if lacking:
       raise ValueError(
-        f"{path}: cannot be read as poses of several views ({error}), expected a file "
-        "that MultiviewPoses.save wrote."
-      ) from error
-    words["skeleton"] = skeletons.get(words["skeleton"])
-    return cls(**arrays, **words, cameras=names, fps=fps)
-
-
-def refuse_existing(path: pathlib.Path, overwrite: bool) -> None:
-  """FileExistsError where there is something, unless it may go."""
-  if path.exists() and not overwrite:
-    raise FileExistsError(
-      f"{path} exists and is not overwritten; choose another name, or say overwrite."
+        f"{path} has no {', '.join(lacking)}, expected a file that MultiviewPoses.save "
+        "wrote."
+      )
+    words = {key: str(found[key]) for key in _WORDS}
+    return cls(
+      **{key: found[key] for key in _ARRAYS},
+      **words | dict(skeleton=skeletons.get(words["skeleton"])),
+      cameras=tuple(map(str, found["cameras"])),
+      fps=float(found["fps"]),
     )

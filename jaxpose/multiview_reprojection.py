@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxpose import cameras
+from jaxpose import triangulation
 
 # Of the box's longer side, the median over points. Keypoints that are 2 % off give 1 to
 # 2 %; two of four cameras swapped gave 3 to 13 % on rendered clips, so a small mistake
@@ -12,27 +13,26 @@ _ENOUGH = 20  # points below which nothing can be said
 _MOST = 2000  # points that are tried
 
 
-def triangulate(rig, pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
-  """(n, 3) world points by the direct linear transform, metres.
+def triangulate(
+  rig, pixels: np.ndarray, valid: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """(n, 3) world points in metres, and (n,) where two views meet; see `triangulation`.
 
   Args:
     rig: `jaxpose.cameras.Camera`s without distortion.
     pixels: (n, v, 2).
-    valid: (n, v); each point needs two.
+    valid: (n, v) views that count; the others may hold anything.
   """
-  rows = []
-  for v, camera in enumerate(rig):
-    focal, middle = camera.intrinsics[:2], camera.intrinsics[2:4]
-    rays = (pixels[:, v] - middle) / focal
-    shift = -camera.rotation @ camera.position
-    whole = np.concatenate([camera.rotation, shift[:, None]], 1)
-    for k in (0, 1):
-      row = rays[:, k, None] * whole[2] - whole[k]
-      rows.append(np.where(valid[:, v, None], row, 0))
-  _, _, vt = np.linalg.svd(np.stack(rows, 1))
-  point = vt[:, -1]
-  scale = np.where(np.abs(point[:, 3:]) < 1e-9, 1e-9, point[:, 3:])
-  return point[:, :3] / scale
+  rays = [
+    (pixels[:, v] - camera.intrinsics[2:4]) / camera.intrinsics[:2]
+    for v, camera in enumerate(rig)
+  ]
+  return triangulation.triangulate(
+    np.stack(rays).astype(np.float64),
+    np.stack([camera.rotation for camera in rig]).astype(np.float64),
+    np.stack([camera.position for camera in rig]).astype(np.float64),
+    valid.T.astype(np.float64),
+  )
 
 
 def check(origin: str, rig, keypoints, valid, boxes) -> float | None:
@@ -57,7 +57,10 @@ def check(origin: str, rig, keypoints, valid, boxes) -> float | None:
   if len(chosen) < _ENOUGH:
     return None
   pixels, seen, side = pixels[chosen].astype(float), seen[chosen], side[chosen]
-  points = triangulate(rig, np.where(seen[..., None], pixels, 0), seen)
+  points, met = triangulate(rig, pixels, seen)
+  if met.sum() < _ENOUGH:
+    return None
+  seen = seen & met[:, None]
   shares, errors = [], []
   for v, camera in enumerate(rig):
     at = cameras.world_to_camera(points, camera.rotation, camera.position)

@@ -1,4 +1,10 @@
-"""The one-euro filter: smooths what rests, follows what moves (Casiez et al., 2012)."""
+"""The one-euro filter (Casiez et al., 2012) in MediaPipe's form, for the detector.
+
+Each coordinate has a cutoff of its own, and speeds are those of the points as they
+came, in sizes of the person per second: keypoints would not be MediaPipe's otherwise.
+For poses take `jaxpose.smoothing`, whose result does not depend on the axes and which
+outlasts gaps of single joints.
+"""
 
 from typing import NamedTuple
 

@@ -24,12 +24,12 @@ Keys, of which those with a star may be absent:
 import dataclasses
 import os
 import pathlib
-import zipfile
 
 import numpy as np
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from jaxpose import npz_files
 from jaxpose import skeletons
 from jaxpose import whole_files
 from jaxpose.cameras import Camera
@@ -110,24 +110,15 @@ def load(path: str | os.PathLike) -> Poses:
     FileNotFoundError: there is no such file.
     ValueError: it is damaged, not of ours, or of a newer version.
   """
-  path = pathlib.Path(path).expanduser()
-  if not path.is_file():
-    raise FileNotFoundError(f"no file {path}, expected one that pose_npz.save wrote.")
-  try:
-    with np.load(path, allow_pickle=False) as file:
-      found = {key: file[key] for key in file.files}
-  except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-    raise ValueError(
-      f"{path} cannot be read ({error}); it is truncated or not an .npz file; get it "
-      "again."
-    ) from error
+  found = npz_files.load(path, "pose_npz.save")
   if str(found.get("format", "")) != FORMAT:
     said = f"the format {str(found['format'])!r}" if "format" in found else "no format"
     raise ValueError(
       f"{path}: got {said}, expected {FORMAT!r}; it is not a file of pose_npz.save, or "
       "of a newer jaxpose."
     )
-  lacking = [key for key in _NEEDED if key not in found]
+  needed = _NEEDED + (("keypoint_names",) if "keypoints_skeleton" in found else ())
+  lacking = [key for key in needed if key not in found]
   if lacking:
     raise ValueError(f"{path} has no {', '.join(lacking)}; get it again.")
   camera = None

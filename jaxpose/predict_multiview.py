@@ -21,9 +21,9 @@ from jaxpose import multiview_inputs
 from jaxpose import multiview_placing
 from jaxpose import predict_views
 from jaxpose import runtime
+from jaxpose import whole_files
 from jaxpose.multiview_inputs import Clip
 from jaxpose.multiview_poses import MultiviewPoses
-from jaxpose.multiview_poses import refuse_existing
 
 FILE = "poses.npz"
 DRAWINGS = ("png", "gif", "mp4", "none")
@@ -140,7 +140,7 @@ def predict_folder(
   drawing = None if draw == "none" else path.with_suffix(f".{draw}")
   for file in (path, drawing):
     if file is not None:  # before the work, not after it
-      refuse_existing(file, overwrite)
+      whole_files.check(file, overwrite=overwrite)
   if drawing is not None:
     from jaxpose import multiview_overlay
 
@@ -151,12 +151,8 @@ def predict_folder(
   poses.save(path, overwrite=overwrite)
   if drawing is not None:
     write = multiview_overlay.picture if draw == "png" else multiview_overlay.animation
-    unfinished = drawing.with_name(f"unfinished.{drawing.name}")
-    try:
-      write(unfinished, poses, clip.read)
-      unfinished.replace(drawing)
-    finally:
-      unfinished.unlink(missing_ok=True)
+    with whole_files.unfinished(drawing, overwrite) as temporary:
+      write(temporary, poses, clip.read)
   return poses
 
 

@@ -22,6 +22,7 @@ from jaxpose import checkpoint
 from jaxpose import models
 from jaxpose import resources
 from jaxpose import skeletons
+from jaxpose import whole_files
 
 FILE = "weights.npz"
 
@@ -89,15 +90,10 @@ def save(path: str | os.PathLike, pretrained: Pretrained) -> pathlib.Path:
     raise FileExistsError(
       f"{path} exists and is never overwritten; choose another folder or move it away."
     )
-  path.parent.mkdir(parents=True, exist_ok=True)
   flat = traverse_util.flatten_dict(pretrained.variables, sep="/")
   arrays = {key: np.asarray(value) for key, value in flat.items()}
   arrays["metadata"] = np.asarray(json.dumps(describe(pretrained)))
-  unfinished = path.with_suffix(".npz.unfinished")
-  with unfinished.open("wb") as f:
-    np.savez_compressed(f, **arrays)
-  unfinished.rename(path)
-  return path
+  return whole_files.write(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def describe(pretrained: Pretrained) -> dict:

@@ -11,6 +11,7 @@ import time
 import ml_collections
 
 from jaxpose import resources
+from jaxpose import whole_files
 
 # What may differ between the start of a run and its continuation.
 _FREE = (
@@ -69,9 +70,7 @@ def claim_workdir(
   path = workdir / "config.json"
   text = json.dumps(new, indent=2, sort_keys=True) + "\n"
   if not path.exists():
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(text)
-    unfinished.rename(path)
+    whole_files.write(path, lambda file: file.write(text.encode()), overwrite=True)
     return workdir
   old = json.loads(path.read_text())
   differ = [

@@ -19,6 +19,9 @@ Number = int | float | np.number
 class OneEuro:
   """The filter of Casiez et al. 2012: causal, smooth at rest, quick in fast motion.
 
+  The detector's own, `jaxpose.one_euro`, is MediaPipe's form of it: each coordinate by
+  itself, without gaps of single joints, speeds in sizes of the person.
+
   Attributes:
     min_cutoff: Hz, of a joint at rest. Less is smoother, and slower to follow.
     beta: Hz for each m/s of speed. More follows fast motion with less lag. Smooth
@@ -39,10 +42,12 @@ class SavitzkyGolay:
   """A polynomial fitted to the frames around each: no lag, but it needs the future.
 
   Stretches between missing frames are smoothed by themselves, with shorter windows
-  where they are short; those of `order` + 1 frames or less stay as they are.
+  where they are short; those too short for a polynomial of this order to leave anything
+  out stay as they are.
 
   Attributes:
-    seconds: length of the window.
+    seconds: length of the window; in frames it is the nearest odd number below, but no
+      shorter than what smooths at all (5 frames for order 2).
     order: of the polynomial.
   """
 
@@ -195,7 +200,7 @@ def _share(cutoff, elapsed):
 
 
 def _savitzky_golay(points, fps, options: SavitzkyGolay) -> np.ndarray:
-  window = max(round(options.seconds * float(fps)), 1)
+  window = max(round(options.seconds * float(fps)), options.order + 3)
   result = points.copy()
   result[~np.isfinite(points).all(-1)] = np.nan
   for j in range(points.shape[1]):

@@ -63,7 +63,8 @@ def fit(
     weights: of the keypoints, such as their confidence.
 
   Raises:
-    ValueError: shapes or the frame rate do not fit, or too little is seen.
+    ValueError: shapes or the frame rate do not fit, joints are missing, or too little
+      is seen.
   """
   joints = np.float64(joints_3d)
   _check(joints, keypoints_2d, fps)
@@ -141,6 +142,11 @@ def _check(joints, keypoints_2d, fps) -> None:
     raise ValueError(
       f"got joints {joints.shape} and keypoints {keypoints_2d.shape}, expected a "
       "keypoint for each joint of each frame; see jaxpose.skeleton_maps.convert."
+    )
+  if not np.isfinite(joints).all():
+    raise ValueError(
+      "got NaN or infinite joints, expected all of them; fill them first, see "
+      "jaxpose.gaps.fill_gaps."
     )
   if not 0 < fps < np.inf:
     raise ValueError(f"got fps={fps}, expected frames per second, above 0.")

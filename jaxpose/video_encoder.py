@@ -1,6 +1,7 @@
 """An mp4 written frame by frame, by the ffmpeg of the package imageio-ffmpeg."""
 
 import pathlib
+import shutil
 import subprocess
 import tempfile
 
@@ -11,22 +12,23 @@ class Encoder:
   """An ffmpeg that takes raw frames and writes H.264, for a `with` block."""
 
   def __init__(self, path: pathlib.Path, size: tuple[int, int], fps):
+    """Starts it.
+
+    Args:
+      path: of the file, written over if it is there.
+      size: (width, height) of the frames, even numbers.
+      fps: frames per second.
+
+    Raises:
+      ImportError: there is no ffmpeg.
+    """
     width, height = size
     self._said = tempfile.TemporaryFile()
-    command = [_ffmpeg(), "-v", "error", "-nostdin", "-y", "-f", "rawvideo"]
+    command = [ffmpeg(), "-v", "error", "-nostdin", "-y", "-f", "rawvideo"]
     command += ["-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{float(fps):g}"]
-    command += [
-      "-i",
-      "-",
-      "-an",
-      "-c:v",
-      "libx264",
-      "-preset",
-      "veryfast",
-      "-crf",
-      "19",
-    ]
-    command += ["-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path)]
+    command += ["-i", "-", "-an", "-c:v", "libx264", "-preset", "veryfast"]
+    command += ["-crf", "19", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+    command += [str(path)]
     self._process = subprocess.Popen(
       command,
       stdin=subprocess.PIPE,
@@ -38,7 +40,7 @@ class Encoder:
   def add(self, picture: np.ndarray) -> None:
     """The next frame, (height, width, 3) RGB."""
     try:
-      self._process.stdin.write(picture.data)
+      self._process.stdin.write(np.ascontiguousarray(picture).data)
     except BrokenPipeError:
       self._fail()
 
@@ -67,12 +69,21 @@ class Encoder:
     raise OSError(f"ffmpeg could not write the video ({said}); is the disk full?")
 
 
-def _ffmpeg() -> str:
+def ffmpeg() -> str:
+  """Path of the package's ffmpeg; without the package, of the one that is installed.
+
+  Raises:
+    ImportError: there is none.
+  """
   try:
     import imageio_ffmpeg
-  except ImportError as error:
-    raise ImportError(
-      "videos are written by ffmpeg, which is not installed; run "
-      "pip install 'jaxpose[video]'."
-    ) from error
-  return imageio_ffmpeg.get_ffmpeg_exe()
+
+    return imageio_ffmpeg.get_ffmpeg_exe()
+  except (ImportError, RuntimeError) as error:  # the package may come without one
+    found = shutil.which("ffmpeg")
+    if found is None:
+      raise ImportError(
+        "videos are written by ffmpeg, which is not installed; run "
+        "pip install 'jaxpose[video]'."
+      ) from error
+    return found

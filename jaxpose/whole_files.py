@@ -9,7 +9,9 @@ from typing import BinaryIO
 
 
 def check(
-  path: str | os.PathLike, endings: tuple[str, ...], overwrite: bool = False
+  path: str | os.PathLike,
+  endings: tuple[str, ...] | None = None,
+  overwrite: bool = False,
 ) -> pathlib.Path:
   """The path of a file that may be written.
 
@@ -18,7 +20,7 @@ def check(
     FileExistsError: it is there, and may not be overwritten.
   """
   path = pathlib.Path(path).expanduser()
-  if path.suffix.lower() not in endings:
+  if endings is not None and path.suffix.lower() not in endings:
     raise ValueError(
       f"got the file {path}, expected the ending {' or '.join(endings)}."
     )
@@ -53,7 +55,7 @@ def unfinished(path: pathlib.Path, overwrite: bool = False):
     umask = os.umask(0)
     os.umask(umask)
     temporary.chmod(0o666 & ~umask)
-    check(path, (path.suffix.lower(),), overwrite)
+    check(path, overwrite=overwrite)
     temporary.replace(path)
   finally:
     temporary.unlink(missing_ok=True)
@@ -63,10 +65,16 @@ def write(
   path: str | os.PathLike,
   content: Callable[[BinaryIO], object],
   *,
-  endings: tuple[str, ...],
+  endings: tuple[str, ...] | None = None,
   overwrite: bool = False,
 ) -> pathlib.Path:
   """Writes a file by `content(file)`.
+
+  Args:
+    path: of the file; its folders are made.
+    content: writes into the open file.
+    endings: that the name may have; None: any.
+    overwrite: replace a file that is there.
 
   Raises:
     ValueError: the path has none of the endings.

@@ -20,6 +20,7 @@ ONLY = {
     *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.body_fit"),
     *("jaxpose.sequences", "jaxpose.body_sequences", "jaxpose.vibe_db", "numpy"),
     *("jaxpose.multiview_records", "jaxpose.render", "jaxpose.skeleton_maps"),
+    *("jaxpose.multiview_calibration", "jaxpose.multiview_lens"),
     *("jaxpose.multiview_recordings", "jaxpose.multiview_reprojection"),
     *("jaxpose.boxes", "jaxpose.frames", "PIL", "tensorflow_datasets"),
     *("jaxpose.bvh", "jaxpose.bvh_maps", "jaxpose.array_pickle", "jaxpose.user_folder"),
@@ -60,6 +61,7 @@ ONLY = {
     *("jaxpose.skeletons", "jaxpose.smoothing", "jaxtyping", "numpy", "scipy.ndimage"),
   ),
   "jaxpose/whole_files.py": (),
+  "jaxpose/npz_files.py": ("numpy",),
   "jaxpose/bone_rotations.py": (*BASE, "jaxtyping", "numpy", "scipy.ndimage"),
   "jaxpose/bvh_writer.py": (
     *("jaxpose.body", "jaxpose.body_files", "jaxpose.bone_rotations", "jaxpose.bvh"),
@@ -67,7 +69,9 @@ ONLY = {
     *("jaxtyping", "numpy", "scipy.spatial"),
   ),
   "jaxpose/pose_csv.py": (*BASE, "jaxpose.whole_files", "jaxtyping", "numpy"),
-  "jaxpose/pose_npz.py": (*BASE, "jaxpose.whole_files", "jaxtyping", "numpy"),
+  "jaxpose/pose_npz.py": (
+    *(*BASE, "jaxpose.npz_files", "jaxpose.whole_files", "jaxtyping", "numpy"),
+  ),
   "jaxpose/strokes.py": ("jaxtyping", "numpy"),
   "jaxpose/stage.py": (
     *(*BASE, "jaxpose.render", "jaxpose.strokes"),
@@ -83,10 +87,11 @@ ONLY = {
   ),
   "jaxpose/meshes.py": (
     *("jaxpose.body", "jaxpose.body_files", "jaxpose.mesh_files", *BASE),
-    *("numpy", "jaxtyping"),
+    *("jaxpose.npz_files", "jaxpose.whole_files", "numpy", "jaxtyping"),
   ),
   "jaxpose/mesh_files.py": (
-    *("jaxpose.meshes", "jaxpose.mesh_animation", "numpy", "jaxtyping", "trimesh"),
+    *("jaxpose.meshes", "jaxpose.mesh_animation", "jaxpose.whole_files"),
+    *("numpy", "jaxtyping", "trimesh"),
   ),
   "jaxpose/mesh_animation.py": (
     *("jaxpose.body", "jaxpose.body_files", "jaxpose.meshes", *BASE),
@@ -123,18 +128,23 @@ ONLY = {
     *("jaxpose.boxes", "jaxpose.frames", "jaxpose.multiview_calibration"),
     *("jaxpose.multiview_lens", "numpy"),
   ),
-  "jaxpose/multiview_reprojection.py": ("jaxpose.cameras", "numpy"),
+  "jaxpose/multiview_reprojection.py": (
+    *("jaxpose.cameras", "jaxpose.triangulation", "numpy"),
+  ),
   "jaxpose/multiview_views.py": (
     *("jaxpose.multiview_crops", "jaxpose.multiview_lens", "jaxpose.triangulation"),
     *("jaxpose.cameras", "jaxtyping", "numpy", "PIL"),
   ),
-  "jaxpose/multiview_poses.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
+  "jaxpose/multiview_poses.py": (
+    *("jaxpose.skeletons", "jaxpose.npz_files", "jaxpose.whole_files"),
+    *("jaxtyping", "numpy"),
+  ),
   "jaxpose/multiview_placing.py": (
     *("jaxpose.multiview_crops", "jaxpose.multiview_poses", "jaxpose.multiview_views"),
     *("jaxpose.triangulation", *BASE, "jaxtyping", "numpy"),
   ),
   "jaxpose/multiview_plan.py": ("jaxtyping", "numpy"),
-  "jaxpose/movies.py": ("matplotlib", "numpy", "PIL"),
+  "jaxpose/movies.py": ("jaxpose.video_encoder", "matplotlib", "numpy", "PIL"),
   "jaxpose/multiview_records.py": (*BASE, "PIL", "tensorflow_datasets", *ARRAYS),
   "jaxpose/multiview_crops.py": (*BASE, "PIL", *ARRAYS),
   "jaxpose/multiview_augment.py": (*BASE, "jaxpose.multiview_crops", *ARRAYS),
@@ -162,7 +172,7 @@ ONLY = {
     *("jaxpose.blazepose_detector", "jaxpose.blazepose_landmarks", "jaxpose.crops"),
     *("jaxpose.turned_crops", "ai_edge_litert", "jaxtyping", "numpy"),
   ),
-  "jaxpose/blazepose_weights.py": ("absl.logging",),
+  "jaxpose/blazepose_weights.py": ("absl.logging", "jaxpose.whole_files"),
   "jaxpose/blazepose.py": (
     *("jaxpose.blazepose_landmarks", "jaxpose.one_euro", "jaxpose.turned_crops"),
     *("jaxtyping", "numpy"),
@@ -170,7 +180,7 @@ ONLY = {
   "jaxpose/turned_crops.py": ("jaxtyping", "numpy"),
   "jaxpose/one_euro.py": ("jaxtyping", "numpy"),
   "jaxpose/limb_swaps.py": ("jaxpose.gaps", "jaxpose.skeletons", "jaxtyping", "numpy"),
-  "jaxpose/detect_chunks.py": ("numpy",),
+  "jaxpose/detect_chunks.py": ("jaxpose.whole_files", "numpy"),
   "jaxpose/limbs.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/smpl_folder.py": ("jaxpose.body", "jaxpose.body_files"),
   "jaxpose/config.py": ("ml_collections",),

@@ -43,7 +43,7 @@ def test_a_resumed_log_has_each_step_once(tmp_path):
   # TensorBoard drops what a restarted writer says is to be dropped.
   restarts = [e for e in small_runs.events(tmp_path) if e.HasField("session_log")]
   assert restarts[-1].step == 3
-  assert not list(tmp_path.glob("*.unfinished"))
+  assert {p.name for p in tmp_path.iterdir()} == {"metrics.jsonl", "events"}
 
 
 def test_on_a_terminal_there_is_a_bar_and_no_lines(tmp_path, capsys, monkeypatch):

@@ -1,6 +1,7 @@
 """Poses are drawn where they are, on the pictures of their frames."""
 
 import dataclasses
+import sys
 
 import matplotlib as mpl
 import numpy as np
@@ -96,10 +97,13 @@ def test_an_animation_shows_every_frame_on_its_picture(tmp_path):
       assert share(np.asarray(movie.convert("RGB")), [20 * frame / 255] * 3) > 0.05
 
 
-def test_files_that_cannot_be_written_are_refused_before_the_work(tmp_path):
+def test_files_that_cannot_be_written_are_refused_before_the_work(
+  tmp_path, monkeypatch
+):
   multiview_overlay.require_writer(tmp_path / "a.png")
   with pytest.raises(ValueError, match=r"expected one ending in \.gif or \.mp4"):
     multiview_overlay.require_writer(tmp_path / "a.avi")
-  with mpl.rc_context({"animation.ffmpeg_path": str(tmp_path / "no-ffmpeg")}):
-    with pytest.raises(ValueError, match="matplotlib finds no ffmpeg"):
-      multiview_overlay.animation(tmp_path / "a.mp4", poses(), Reader())
+  monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+  monkeypatch.setenv("PATH", str(tmp_path))
+  with pytest.raises(ImportError, match="written by ffmpeg, which is not installed"):
+    multiview_overlay.require_writer(tmp_path / "a.mp4")

@@ -196,6 +196,11 @@ def test_without_3d_the_pictures_are_scored_alone_and_it_is_said(clips, tmp_path
   assert (tmp_path / "p.png").stat().st_size > 5000
   text = evaluate.report_text(scored, Evaluation("test", NAMES), "mine")
   assert "2D (px)" in text
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(multiview_draw, "comparison", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+      evaluate.write_report(tmp_path / "o", scored, Evaluation("test"), "mine")
+  # What is cut short has no scores, and can be written again.
   folder = evaluate.write_report(tmp_path / "o", scored, Evaluation("test"), "mine")
   assert "keypoints_px" in json.loads((folder / "scores.json").read_text())["ours"]
 

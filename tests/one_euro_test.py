@@ -31,19 +31,21 @@ def test_size_of_the_person_does_not_matter():
   )
 
 
-def test_a_step_is_the_formula_of_the_paper():
-  before = one_euro.start(np.asarray([[2.0, 0.0]]))
-  now = one_euro.step(
-    before, np.asarray([[5.0, 0.0]]), rate=10.0, scale=2.0, cutoff=0.5, beta=3.0
-  )
-
+def test_steps_are_the_formula_with_speeds_of_the_points_as_they_came():
   def share(cutoff):
     return 1 / (1 + (1 / (2 * np.pi * cutoff)) / 0.1)
 
-  speed = share(1.0) * (5 - 2) / 2 * 10
-  alpha = share(0.5 + 3 * speed)
-  np.testing.assert_allclose(now.speed[0], [speed, 0])
-  np.testing.assert_allclose(now.values[0, 0], alpha * 5 + (1 - alpha) * 2)
+  now, raw = one_euro.start(np.asarray([[2.0, 0.0]])), 2.0
+  value, speed = 2.0, 0.0
+  for new in (5.0, 6.5, 6.0):
+    now = one_euro.step(
+      now, np.asarray([[new, 0.0]]), rate=10.0, scale=2.0, cutoff=0.5, beta=3.0
+    )
+    speed += share(1.0) * ((new - raw) / 2 * 10 - speed)
+    value += share(0.5 + 3 * abs(speed)) * (new - value)
+    raw = new
+    np.testing.assert_allclose(now.speed[0], [speed, 0])
+    np.testing.assert_allclose(now.values[0], [value, 0])
 
 
 def test_after_a_gap_it_starts_anew_and_the_gap_is_left_alone():

@@ -108,6 +108,13 @@ def test_files_of_others_and_of_later_are_told_apart(tmp_path):
   np.savez(path, format=pose_npz.FORMAT, joints_3d=np.zeros((2, 17, 3)))
   with pytest.raises(ValueError, match="has no valid, fps, skeleton, joint_names, par"):
     pose_npz.load(path)
+  pose_npz.save(path, clip(), overwrite=True)
+  with np.load(path) as file:
+    arrays = dict(file)
+  del arrays["keypoint_names"]
+  np.savez(path, **arrays)
+  with pytest.raises(ValueError, match="has no keypoint_names; get it again"):
+    pose_npz.load(path)
   with pytest.raises(FileNotFoundError, match=r"no file .*b\.npz, expected one that"):
     pose_npz.load(tmp_path / "b.npz")
 

@@ -63,7 +63,7 @@ def test_a_weights_file_gives_back_what_was_saved(file):
   assert after.skeleton == before.skeleton
   assert (after.window, after.inputs) == (3, ("keypoints_2d",))
   assert after.info == dict(data="synthetic_motion", step=7, nested=dict(widths=[3, 3]))
-  assert not list(file.parent.glob("*.unfinished"))
+  assert list(file.parent.iterdir()) == [file]
 
 
 def test_saving_what_was_loaded_changes_nothing(file, tmp_path):

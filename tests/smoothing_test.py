@@ -119,6 +119,12 @@ def test_savgol_leaves_polynomials_and_short_stretches_alone():
   np.testing.assert_array_equal(smoothing.smooth(short, FPS, "savgol").points, short)
 
 
+def test_savgol_smooths_at_low_frame_rates_too():
+  noise = np.random.default_rng(0).normal(size=(60, 2, 3))
+  result = smoothing.smooth(noise, 10, "savgol")  # 0.2 s are 2 frames
+  assert result.after < 0.5 * result.before
+
+
 def test_nothing_seen_gives_nothing_without_a_warning():
   points = np.full((5, 2, 3), np.nan)
   with np.errstate(all="raise"):

@@ -97,6 +97,10 @@ def test_bad_input_is_said_in_a_sentence():
     trajectory.fit(joints, pixels, INTRINSICS, 0)
   with pytest.raises(ValueError, match="got no frame with three keypoints, expected"):
     trajectory.fit(joints, np.full_like(pixels, np.nan), INTRINSICS, FPS)
+  unknown = joints.copy()
+  unknown[7, 3] = np.nan
+  with pytest.raises(ValueError, match="got NaN or infinite joints, expected all of"):
+    trajectory.fit(unknown, pixels, INTRINSICS, FPS)
   noise = np.random.default_rng(0).uniform(0, 700, pixels.shape)
   with pytest.raises(ValueError, match="got keypoints that fit the poses in no frame"):
     trajectory.fit(joints, noise, INTRINSICS, FPS)

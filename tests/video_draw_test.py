@@ -1,6 +1,7 @@
-import builtins
 import subprocess
+import sys
 import tracemalloc
+import types
 
 import numpy as np
 import pytest
@@ -213,15 +214,16 @@ def test_bad_input_is_said_in_a_sentence(tmp_path, change, message):
   assert not list(tmp_path.iterdir())
 
 
-def test_without_ffmpeg_the_way_to_get_it_is_said(tmp_path, monkeypatch):
-  real = builtins.__import__
+@pytest.mark.parametrize("package", ["absent", "without its ffmpeg"])
+def test_without_ffmpeg_the_way_to_get_it_is_said(tmp_path, monkeypatch, package):
+  def none():
+    raise RuntimeError("No ffmpeg exe could be found.")
 
-  def without(name, *args, **kwargs):
-    if name == "imageio_ffmpeg":
-      raise ImportError(name)
-    return real(name, *args, **kwargs)
-
-  monkeypatch.setattr(builtins, "__import__", without)
+  found = None
+  if package == "without its ffmpeg":
+    found = types.SimpleNamespace(get_ffmpeg_exe=none)
+  monkeypatch.setitem(sys.modules, "imageio_ffmpeg", found)
+  monkeypatch.setenv("PATH", str(tmp_path))
   with pytest.raises(ImportError, match=r"pip install 'jaxpose\[video\]'"):
     video_draw.write(tmp_path / "a.mp4", None, **clip(2))
   assert not list(tmp_path.iterdir())

@@ -5,12 +5,11 @@ import fnmatch
 import numpy as np
 
 from jaxpose import cameras
+from jaxpose import multiview_calibration
 from jaxpose.cameras import Camera
 
-from .siblings import calibration
-
 KEYS = ("K", "R", "t", "dist")
-UPS = tuple(calibration.UPS)
+UPS = tuple(multiview_calibration.UPS)
 # Of the picture's longer side, the median over joints: what detectors are off by is
 # about 1 %, and a camera that is not the one that filmed gives more than 10 %.
 _APART = 0.08
@@ -38,7 +37,9 @@ def camera(described, sequence: str, size, *, unit: float, up: str) -> Camera:
   name, table = matching[0], described[matching[0]]
   raw = {"dist": (), **table, "size": tuple(size)}
   try:
-    found = calibration.camera("[cameras]", name, raw, unit, calibration.UPS[up])
+    found = multiview_calibration.camera(
+      "[cameras]", name, raw, unit, multiview_calibration.UPS[up]
+    )
   except (TypeError, ValueError) as error:
     told = str(error).rstrip(".")
     if not told.startswith("[cameras]"):
@@ -63,7 +64,7 @@ def camera(described, sequence: str, size, *, unit: float, up: str) -> Camera:
 
 def upright(up: str) -> np.ndarray:
   """(3, 3) float32 that turns the files' world into one with z up."""
-  return calibration.UPS[up].astype(np.float32)
+  return multiview_calibration.UPS[up].astype(np.float32)
 
 
 def in_camera(joints: np.ndarray, filmed: Camera) -> np.ndarray:

@@ -11,9 +11,8 @@ import numpy as np
 
 from jaxpose import cameras
 from jaxpose import multiview_records
-
-from . import calibration
-from .lens import Lens
+from jaxpose.multiview_calibration import Calibrated
+from jaxpose.multiview_lens import Lens
 
 # Frames by which a video may be longer or shorter than its poses. Those that not all
 # videos and the poses have, at the end, are left out.
@@ -71,7 +70,7 @@ def lens(camera: cameras.Camera, source, max_side: int) -> Lens:
   focal, middle = camera.intrinsics[:2] * scale, camera.intrinsics[2:4]
   middle = (middle + 0.5) * scale - 0.5
   matrix = np.array([[focal[0], 0, middle[0]], [0, focal[1], middle[1]], [0, 0, 1]])
-  calibrated = calibration.Calibrated(
+  calibrated = Calibrated(
     camera.name,
     matrix,
     camera.intrinsics[4:].astype(np.float64),

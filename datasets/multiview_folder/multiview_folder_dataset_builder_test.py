@@ -1,5 +1,6 @@
 """Recordings made of a rendered clip: what becomes of them, and what is refused."""
 
+import dataclasses
 import functools
 import json
 import shutil
@@ -267,12 +268,17 @@ def test_triangulated_keypoints_are_the_joints(record):
   pixels = np.moveaxis(record["keypoints_2d"], 1, 2).reshape(-1, 3, 2).astype(float)
   valid = np.ones(pixels.shape[:2], bool)
   valid[::2, 1] = False  # two views do
-  found = reprojection.triangulate(rig, pixels, valid)
+  found, met = reprojection.triangulate(rig, pixels, valid)
+  assert met.all()
   np.testing.assert_allclose(found, record["joints_3d"].reshape(-1, 3), atol=2e-3)
   points, seen = record["keypoints_2d"], record["keypoints_valid"]
   share = reprojection.check("walk", rig, points, seen, record["boxes"])
   assert share < 1e-3
   assert reprojection.check("walk", rig, points, seen & False, record["boxes"]) is None
+  # Cameras in one place tell nothing.
+  twins = [rig[0], dataclasses.replace(rig[1], position=rig[0].position)]
+  points, seen, boxes = points[:, :2], seen[:, :2], record["boxes"][:, :2]
+  assert reprojection.check("walk", twins, points, seen, boxes) is None
 
 
 def test_cameras_of_other_lengths_are_refused_unless_the_start_is_said(
