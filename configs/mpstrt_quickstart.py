@@ -35,10 +35,10 @@ def get_config(variant: str = "full"):
   )
   config.optimizer = dict(name="adamw", weight_decay=0.02, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=3e-3, final=1e-6, warmup_steps=50)
-  config.total_steps = 1500
+  config.total_steps = 1200
   config.log_every = 50
-  config.eval_every = 750
-  config.save_every = 750
+  config.eval_every = 600
+  config.save_every = 600
   config.evals = dict(
     validation=dict(split="validation", protocols=("cmu_p1",)),
     test=dict(split="test", protocols=("cmu_p1", "cmu_p2"), when="end"),
