@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxpose import detector_errors
 from jaxpose import transforms
 from jaxpose.skeletons import Skeleton
 
@@ -94,10 +95,10 @@ def training_batch(
   points = batch["keypoints_2d"]
   confidence = jnp.ones(points.shape[:-1], points.dtype)
   if a.detector_noise:
-    noisy = transforms.detector_noise(keys[1], points, skeleton)
+    noisy = detector_errors.detector_noise(keys[1], points, skeleton)
     points = points + a.detector_noise * (noisy - points)
   if a.joint_dropout:
-    points, confidence = transforms.joint_dropout(keys[2], points, a.joint_dropout)
+    points, confidence = detector_errors.joint_dropout(keys[2], points, a.joint_dropout)
   batch = batch | dict(keypoints_2d=points, confidence=confidence)
   batch = with_targets(batch, skeleton)
   if a.label_jitter:

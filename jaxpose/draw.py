@@ -17,7 +17,6 @@ from matplotlib.lines import Line2D
 
 from jaxpose import movies
 from jaxpose import whole_files
-from jaxpose.data import PoseData
 from jaxpose.skeletons import Skeleton
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
@@ -95,7 +94,9 @@ def skeleton_3d(
   _Lines(ax, skeleton, **style).show(project(joints, azimuth))
 
 
-def _offset(joints: Float[np.ndarray, "n j 3"], *, still: bool = False):
+def offset_to_floor(
+  joints: Float[np.ndarray, "n j 3"], *, still: bool = False
+) -> Float[np.ndarray, "n 1 3"]:
   """(n, 1, 3) to subtract: poses then stand on y = 0, above the middle of the floor.
 
   With `still` the floor's middle is that of the whole clip, so nothing slides.
@@ -108,14 +109,14 @@ def _offset(joints: Float[np.ndarray, "n j 3"], *, still: bool = False):
   return np.stack(np.broadcast_arrays(x, floor, z), -1)
 
 
-def _size(joints: Float[np.ndarray, "n j 3"]) -> tuple[float, float]:
+def page_size(joints: Float[np.ndarray, "n j 3"]) -> tuple[float, float]:
   """Half the width and the height in which `VIEWS` show all of these poses."""
   pages = np.stack([project(joints, azimuth) for azimuth in VIEWS.values()])
   width = max(np.abs(pages[..., 0]).max() + 0.05, 0.9)
   return float(width), float(pages[..., 1].max()) + 0.1
 
 
-def _stage(ax, azimuth: float, size: tuple[float, float]) -> None:
+def stage(ax, azimuth: float, size: tuple[float, float]) -> None:
   """A floor, and the part of the page that `size` says above it."""
   ticks = np.linspace(-0.75, 0.75, 4)
   lines = [[(t, 0, s) for s in ticks[[0, -1]]] for t in ticks]
@@ -142,7 +143,8 @@ def show_points(ax, points: Float[np.ndarray, "n j 2"], half=None) -> None:
   _show(ax, (x - half[0], x + half[0]), (-y - half[1], -y + half[1]))
 
 
-def _legend(figure: Figure, truth: bool) -> None:
+def legend(figure: Figure, truth: bool) -> None:
+  """What the colours are, below the axes; with `truth` the dashes too."""
   names = {"left": LEFT, "right": RIGHT, "trunk": MIDDLE}
   handles = [Line2D([], [], color=c, lw=2.6, label=name) for name, c in names.items()]
   if truth:
@@ -151,64 +153,6 @@ def _legend(figure: Figure, truth: bool) -> None:
   figure.legend(
     handles=handles, loc="lower center", ncols=4, fontsize=9, frameon=False, borderpad=0
   )
-
-
-def comparison(
-  path: str | os.PathLike,
-  data: PoseData,
-  poses: Float[np.ndarray, "m j 3"],
-  frames: np.ndarray,
-  *,
-  title: str = "",
-  columns: int = 5,
-) -> None:
-  """Writes a PNG of input, prediction and truth for frames spread over the split.
-
-  Rows: 2D input; prediction as the camera sees it, the truth dashed over it; both seen
-  from the side, where depth errors show. Frames are taken at evenly spaced ranks of
-  their error, so that the picture shows the best, the typical and the bad alike.
-
-  Raises:
-    ValueError: the poses do not fit the frames or the skeleton, or are not finite.
-  """
-  skeleton = data.skeleton
-  poses = _checked(poses, skeleton, 3, len(frames))
-  truth = np.asarray(data.frames["joints_3d"])[frames]
-  truth = truth - truth[:, skeleton.root, None]
-  pred = poses - poses[:, skeleton.root, None]
-  error = 1000 * np.linalg.norm(pred - truth, axis=-1).mean(-1)
-  ranks = np.linspace(0.05, 0.95, columns) if columns > 1 else np.asarray([0.5])
-  chosen = np.argsort(error)[np.rint(ranks * (len(error) - 1)).astype(int)]
-  truth, pred, error = truth[chosen], pred[chosen], error[chosen]
-  points = np.asarray(data.frames["keypoints_2d"])[frames[chosen]]
-  offset = _offset(truth)
-  truth, pred = truth - offset, pred - offset
-  # Poor predictions may leave the picture, but not shrink everything else.
-  both = _size(np.concatenate([truth, pred]))
-  size = tuple(np.minimum(both, 1.25 * np.asarray(_size(truth))))
-  half = 0.55 * np.ptp(points, axis=1).max(0)
-
-  figure = Figure(figsize=(2.1 * columns + 0.4, 7.6), dpi=120, facecolor="white")
-  axes = figure.subplots(3, columns, squeeze=False)
-  figure.subplots_adjust(0.035, 0.045, 0.995, 0.895, 0.02, 0.02)
-  for i, (frame, rank) in enumerate(zip(frames[chosen], ranks, strict=True)):
-    top, *below = axes[:, i]
-    skeleton_2d(top, points[i], skeleton)
-    show_points(top, points[i : i + 1], half)
-    action = data.views[data.run_of_frame[frame]].action
-    top.set_title(
-      f"{action}\n{error[i]:.0f} mm (percentile {100 * rank:.0f})", fontsize=9
-    )
-    for ax, azimuth in zip(below, VIEWS.values(), strict=True):
-      _stage(ax, azimuth, size)
-      skeleton_3d(ax, pred[i], skeleton, azimuth=azimuth)
-      skeleton_3d(ax, truth[i], skeleton, azimuth=azimuth, **GHOST)
-  for row, label in enumerate(("2D input", *(f"3D, {name}" for name in VIEWS))):
-    height = np.mean(axes[row, 0].get_position().intervaly)
-    figure.text(0.012, height, label, rotation=90, va="center", fontsize=9)
-  figure.suptitle(title, fontsize=12, y=0.985)
-  _legend(figure, truth=True)
-  figure.savefig(path)
 
 
 def animation(
@@ -242,7 +186,7 @@ def animation(
     ImportError: no ffmpeg for an `.mp4`.
   """
   path = pathlib.Path(path)
-  joints_3d = _checked(joints_3d, skeleton)
+  joints_3d = checked(joints_3d, skeleton)
   if not fps > 0:
     raise ValueError(f"got fps={fps}, expected a positive frame rate.")
   movies.check(path)
@@ -261,8 +205,8 @@ class _Panels:
   ):
     bodies = [joints_3d]
     if truth is not None:
-      bodies.append(_checked(truth, skeleton, 3, len(joints_3d)))
-    offset = _offset(joints_3d, still=True)
+      bodies.append(checked(truth, skeleton, 3, len(joints_3d)))
+    offset = offset_to_floor(joints_3d, still=True)
     bodies = [body - offset for body in bodies]
     columns = len(VIEWS) + (keypoints_2d is not None)
     self.figure = Figure(figsize=(3.2 * columns, 3.9), dpi=100, facecolor="white")
@@ -270,18 +214,18 @@ class _Panels:
     axes = list(self.figure.subplots(1, columns, squeeze=False)[0])
     self.figure.subplots_adjust(0.01, 0.08, 0.99, 0.85 if title else 0.92, 0.02, 0)
     self.figure.suptitle(title, fontsize=12, y=0.985)
-    _legend(self.figure, truth is not None)
+    legend(self.figure, truth is not None)
 
     self._moving = []  # lines, and their page points in every frame
     if keypoints_2d is not None:
-      points = _checked(keypoints_2d, keypoints_skeleton, 2, len(joints_3d))
+      points = checked(keypoints_2d, keypoints_skeleton, 2, len(joints_3d))
       ax = axes.pop(0)
       show_points(ax, points)
       ax.set_title("2D input", fontsize=10)
       self._moving.append((_Lines(ax, keypoints_skeleton), points * [1, -1]))
-    size = _size(bodies[0])
+    size = page_size(bodies[0])
     for ax, (name, azimuth) in zip(axes, VIEWS.items(), strict=True):
-      _stage(ax, azimuth, size)
+      stage(ax, azimuth, size)
       ax.set_title(f"3D, {name}", fontsize=10)
       shadow = _Lines(ax, skeleton, color=SHADOW, lw=4, zorder=1)
       self._moving.append((shadow, project(bodies[0] * [1, 0, 1], azimuth)))
@@ -294,7 +238,7 @@ class _Panels:
       lines.show(page[frame])
 
 
-def _checked(points, skeleton: Skeleton, c: int = 3, frames: int | None = None):
+def checked(points, skeleton: Skeleton, c: int = 3, frames: int | None = None):
   """Points of the right shape; in 2D NaN stands for what was not seen."""
   expected = (len(points) if frames is None else frames, skeleton.num_joints, c)
   if points.shape != expected or not points.size:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from jaxpose import body as bodies
 from jaxpose import body_files
+from jaxpose import detector_errors
 from jaxpose import geometry
 from jaxpose import keypoint_crops
 from jaxpose import skeleton_maps
@@ -57,10 +58,10 @@ def training_batch(
   points = skeleton_maps.convert(batch["keypoints_2d"], SKELETON.name, INPUT.name)
   confidence = jnp.ones(points.shape[:-1], points.dtype)
   if a.detector_noise:
-    noisy = transforms.detector_noise(keys[2], points, INPUT)
+    noisy = detector_errors.detector_noise(keys[2], points, INPUT)
     points = points + a.detector_noise * (noisy - points)
   if a.joint_dropout:
-    points, confidence = transforms.joint_dropout(keys[3], points, a.joint_dropout)
+    points, confidence = detector_errors.joint_dropout(keys[3], points, a.joint_dropout)
   crop = keypoint_crops.window_crop(points, confidence)
   batch["keypoints_crop"] = keypoint_crops.network_input(points, confidence, crop)
   batch["keypoints_2d"] = keypoint_crops.to_crop(batch["keypoints_2d"], crop)

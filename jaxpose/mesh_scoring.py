@@ -11,10 +11,10 @@ from jax.sharding import Mesh
 
 from jaxpose import body as bodies
 from jaxpose import body_files
-from jaxpose import draw
 from jaxpose import geometry
 from jaxpose import mesh_batches
 from jaxpose import mesh_draw
+from jaxpose import pose_draw
 from jaxpose import protocols
 from jaxpose import scoring
 from jaxpose import skeleton_maps
@@ -124,7 +124,7 @@ class MeshScorer:
     }
     if truth is None:
       picture = functools.partial(
-        draw.comparison, data=scored, poses=joints[label], frames=frames
+        pose_draw.comparison, data=scored, poses=joints[label], frames=frames
       )
     else:
       picture = functools.partial(

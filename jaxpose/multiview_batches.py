@@ -26,8 +26,8 @@ import numpy as np
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from jaxpose import detector_errors
 from jaxpose import multiview_augment
-from jaxpose import transforms
 from jaxpose import triangulation
 from jaxpose.geometry import Array
 from jaxpose.geometry import namespace
@@ -110,7 +110,7 @@ def detected(
 ) -> tuple[Float[Array, "b v t j 2"], Float[Array, "b v t j"]]:
   """2D poses as a detector might give them, and how sure it might be.
 
-  Errors are those of `transforms.detector_noise` times `strength`. The confidence is
+  Errors are `detector_errors.detector_noise` times `strength`. The confidence is
   near 1 where the error is below 5 % of the box and near 0 where it is above, and as
   uncertain as a network's: its logit has a deviation of 1.
   """
@@ -119,7 +119,7 @@ def detected(
   b, v, *rest = points.shape
   keys = jax.random.split(key)
   flat = points.reshape(b * v, *rest)
-  noise = transforms.detector_noise(keys[0], flat, skeleton) - flat
+  noise = detector_errors.detector_noise(keys[0], flat, skeleton) - flat
   noise = strength * noise.reshape(points.shape)
   error = jnp.sqrt((noise * noise).sum(-1)) * (SCALE / 2)  # of the box
   logit = 4 * (1 - error / RIGHT) + jax.random.normal(keys[1], error.shape)

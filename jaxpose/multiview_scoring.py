@@ -161,7 +161,7 @@ class MultiviewScorer:
     windows = int(
       (-(-data.lengths // self._window))[data.lengths >= self._window].sum()
     )
-    size = min(self._batch_size, windows)
+    size = max(min(self._batch_size, windows), 1)
     if self._mesh is not None:
       size += -size % self._mesh.size
     order = multiview_windows.evaluation_order(data, size, frames=self._window)

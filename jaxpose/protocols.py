@@ -125,7 +125,7 @@ def _sums(protocol: Protocol, item: SequencePrediction) -> np.ndarray:
   sums = []
   for metric in protocol.metrics:
     if metric == "mpvpe":
-      sums.append(_vertex_sum(item, valid))
+      sums.append(_vertex_sum(protocol, item, valid))
     elif metric == "absolute_mpjpe":
       sums.append(_absolute_sum(protocol, item, place, valid))
     else:
@@ -140,18 +140,26 @@ def _absolute_sum(protocol, item, target, valid) -> tuple[float, int]:
       "relative to the root alone, expected absolute ones too for the absolute MPJPE "
       f"of {protocol.name!r}; score a model that says where the person is."
     )
-  pred = item.absolute[_stride(protocol, item)].astype(np.float64)
-  errors = metrics.mpjpe(pred[valid], target[valid])
+  pred = item.absolute[_stride(protocol, item)].astype(np.float64)[valid]
+  bad = int((~np.isfinite(pred)).any((1, 2)).sum())
+  if bad:
+    raise ValueError(
+      f"sequence of subject {item.subject!r}, action {item.action!r}: {bad} of "
+      f"{len(pred)} absolute poses are NaN or infinite, expected one for each frame "
+      "that counts."
+    )
+  errors = metrics.mpjpe(pred, target[valid])
   return float(errors.sum()), int(valid.sum())
 
 
-def _vertex_sum(item: SequencePrediction, valid) -> tuple[float, int]:
+def _vertex_sum(protocol, item, valid) -> tuple[float, int]:
   if item.vertex_error is None:
     raise ValueError(
       f"sequence of subject {item.subject!r}: got joints alone, expected vertex errors "
       "too for MPVPE; score a model that predicts a body."
     )
-  return float(item.vertex_error[valid].sum()), int(valid.sum())
+  errors = item.vertex_error[_stride(protocol, item)]
+  return float(errors[valid].sum()), int(valid.sum())
 
 
 def _metric_sum(protocol, metric, pred, target, valid) -> tuple[float, int]:

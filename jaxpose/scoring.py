@@ -17,7 +17,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from jaxpose import data as pose_data
-from jaxpose import draw
+from jaxpose import pose_draw
 from jaxpose import protocols
 from jaxpose import skeletons
 from jaxpose import transforms
@@ -332,5 +332,7 @@ class Scorer:
       rows["mean pose"] = score(data, mean[frames], frames, names)
       rows["linear lifter, 1 frame"] = score(data, linear[frames], frames, names)
     rows[label] = score(data, poses, frames, names)
-    picture = functools.partial(draw.comparison, data=data, poses=poses, frames=frames)
+    picture = functools.partial(
+      pose_draw.comparison, data=data, poses=poses, frames=frames
+    )
     return Scored(rows, data, poses, frames, picture)

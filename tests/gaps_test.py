@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxpose import detector_errors
 from jaxpose import gaps
 from jaxpose import predict
-from jaxpose import transforms
 
 
 def window(b=3, t=9, j=4):
@@ -25,7 +25,7 @@ def test_each_window_is_filled_as_a_clip_is():
 
 def test_windows_are_filled_as_in_training():
   values = window(b=6, t=16, j=17)[0].astype(np.float32)
-  points, confidence = transforms.joint_dropout(
+  points, confidence = detector_errors.joint_dropout(
     jax.random.key(0), jnp.asarray(values), 0.4, 12
   )
   filled = gaps.fill_windows(values, np.asarray(confidence) > 0)

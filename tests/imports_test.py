@@ -103,6 +103,7 @@ ONLY = {
   "jaxpose/protocol_types.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/protocol_table.py": ("jaxpose.metrics", "jaxpose.protocol_types"),
   "jaxpose/transforms.py": (*BASE, *ARRAYS),
+  "jaxpose/detector_errors.py": (*BASE, *ARRAYS),
   "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),
   "jaxpose/joblib_pickle.py": ("numpy",),
   "jaxpose/object_npz.py": ("jaxpose.joblib_pickle", "numpy"),

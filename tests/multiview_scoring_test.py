@@ -72,9 +72,9 @@ def pictured(clips, size=8):
   return multiview_data.MultiviewData(found, clips.sources, clips.skeleton, clips.scale)
 
 
-def run(module, data, inputs, **options):
+def run(module, data, inputs, window=4, **options):
   scorer = multiview_scoring.MultiviewScorer(
-    module, lambda *_: data, window=4, inputs=inputs, batch_size=4
+    module, lambda *_: data, window=window, inputs=inputs, batch_size=4
   )
   variables = dict(params=dict(bias=np.zeros((1, 1, 1, 1), np.float32)))
   return scorer(variables, Evaluation("test", NAMES), **options)
@@ -85,6 +85,12 @@ def test_choices_go_from_single_views_to_all():
   assert chosen == [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
   assert multiview_scoring.subsets(6)[-1] == (0, 1, 2, 3, 4, 5)
   assert {len(choice) for choice in multiview_scoring.subsets(6)} == {1, 2, 3, 4, 6}
+
+
+def test_clips_that_are_all_shorter_than_the_window_are_refused(clips):
+  longest = int(clips.lengths.max())
+  with pytest.raises(ValueError, match=f"expected 1 to {longest}, the length of the"):
+    run(Lifter(), clips, LIFTER, window=longest + 1)
 
 
 def test_each_choice_of_views_is_all_that_the_network_sees(clips):

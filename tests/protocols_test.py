@@ -155,6 +155,10 @@ def test_an_absolute_error_needs_absolute_predictions():
   message = "got poses relative to the root alone, expected absolute ones too"
   with pytest.raises(ValueError, match=message):
     protocols.score("h36m_multiview", [item(0.0)])
+  lost = np.zeros((4, 17, 3))
+  lost[1:3] = np.nan
+  with pytest.raises(ValueError, match="2 of 4 absolute poses are NaN or infinite"):
+    protocols.score("h36m_multiview", [moved(item(0.0), absolute=lost)])
 
 
 def test_cmu_weighs_every_frame_alike():
@@ -232,6 +236,10 @@ def test_vertex_errors_are_averaged_over_valid_frames():
   result = protocols.score("mesh_vertices", [part])
   assert result.total == pytest.approx(30)
   assert result.protocol.unit == "mm"
+  strided = dataclasses.replace(protocols.get("mesh_vertices"), frame_stride=2)
+  part = dataclasses.replace(part, valid=None)
+  result = protocols.score(strided, [part])
+  assert result.total == pytest.approx(1000 * part.vertex_error[::2].mean())
   with pytest.raises(ValueError, match="got joints alone, expected vertex errors"):
     protocols.score("mesh_vertices", [dataclasses.replace(part, vertex_error=None)])
 
