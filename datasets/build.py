@@ -2,6 +2,9 @@ r"""Builds a dataset of this folder as array_record, without TensorFlow.
 
 Run: python datasets/build.py NAME --data_dir=OUT [--manual_dir=RAW] [--config=CONFIG]
 
+The same command goes on with a build that was interrupted, where its builder has jobs
+(`jaxpose/build_jobs.py`); `--processes` and `--beam` say who does these.
+
 The same file serves as a module, `build("synthetic_motion", data_dir)`. It is loaded by
 path, so it relies neither on the working directory nor on the name of its folder: each
 builder is imported inside a package made here.
@@ -16,17 +19,17 @@ import io
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import sys
 import time
-import types
 import zlib
+from collections.abc import Sequence
 
 _FOLDER = pathlib.Path(__file__).resolve().parent
 _SUFFIX = "_dataset_builder.py"
 _FORMAT = "array_record"
 _STALE_SECONDS = 24 * 3600  # no build takes a day, so what is older was interrupted
-_MEMORY = 256 * 2**20  # bytes of a split that TFDS sorts in memory, not on disk
 
 
 def names() -> list[str]:
@@ -63,28 +66,38 @@ def build(
   manual_dir: str | os.PathLike | None = None,
   overwrite: bool = False,
   config: str | None = None,
+  processes: int | None = None,
+  beam_options: Sequence[str] | None = None,
 ) -> pathlib.Path:
   """Builds a dataset unless it is there already.
 
   TFDS writes to a temporary folder and renames it at the end, so that an interrupted
   build is never taken for a whole one; folders with missing files are built again.
+  Finished jobs of an interrupted build are taken from `unfinished.VERSION` beside it.
 
   Args:
     name: folder under `datasets/`.
     data_dir: root of the built datasets.
     manual_dir: raw files, for datasets that cannot be downloaded.
-    overwrite: build even if the dataset is there.
+    overwrite: build even if the dataset is there, and from nothing.
     config: the builder's config; its default if None.
+    processes: that do jobs side by side; None for one on each core.
+    beam_options: of an Apache Beam pipeline that does the jobs; None for no pipeline.
 
   Returns:
     Folder of the built version, for `tfds.builder_from_directory`.
 
   Raises:
-    ValueError: unknown dataset or config.
+    ValueError: unknown dataset or config, no process, or Beam is not installed.
     FileNotFoundError: the raw files are missing.
+    ChildProcessError: a process was ended from outside.
   """
   import tensorflow_datasets as tfds
 
+  from jaxpose import build_jobs
+  from jaxpose import build_shuffle
+
+  options = _beam_options(beam_options)
   cls = builder_cls(name)
   config = _config(cls, name, config)
   if manual_dir is not None and not pathlib.Path(manual_dir).expanduser().is_dir():
@@ -98,14 +111,25 @@ def build(
     print(f"{name}: already built in {version_dir}.", flush=True)
     return version_dir
   _remove_debris(version_dir)
+  unfinished = version_dir.with_name(f"unfinished.{version_dir.name}")
+  if overwrite and unfinished.exists():
+    shutil.rmtree(unfinished)
   print(f"{name}: building into {version_dir} ...", flush=True)
   start = time.monotonic()
   builder = cls(data_dir=data_dir, config=config, file_format=_FORMAT)
   try:
     # TFDS's own two lines on stdout say "Unknown size"; its bars go to stderr.
-    with contextlib.redirect_stdout(io.StringIO()), _plain_files():
+    with (
+      contextlib.redirect_stdout(io.StringIO()),
+      build_shuffle.on_disk(),
+      build_jobs.building(
+        unfinished, code=[_FOLDER], processes=processes, beam=options is not None
+      ) as jobs,
+    ):
       builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
+        download_config=tfds.download.DownloadConfig(
+          manual_dir=manual_dir, beam_options=options
+        )
       )
   except AssertionError as error:
     if not str(error).startswith("Manual directory"):
@@ -114,6 +138,8 @@ def build(
   except OSError:
     if not _is_complete(version_dir):  # else another process was first
       raise
+  if options is not None and not jobs.used:
+    print(f"{name}: built without Beam, since this builder has no jobs for it.")
   counts = ", ".join(f"{s} {i.num_examples}" for s, i in builder.info.splits.items())
   seconds = time.monotonic() - start
   print(f"{name}: built in {seconds:.1f} s, records: {counts}.", flush=True)
@@ -125,43 +151,18 @@ def default_data_dir() -> str:
   return os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
 
 
-class _Appended:
-  """A file that is open only while it is written: TFDS keeps a thousand of them."""
+def _beam_options(flags: Sequence[str] | None):
+  """Beam's options object, which also starts TFDS's pipeline without questions."""
+  if flags is None:
+    return None
+  if importlib.util.find_spec("apache_beam") is None:
+    raise ValueError(
+      "got a build in Apache Beam, which is not installed; pip install 'jaxpose[beam]' "
+      "into an environment of its own, as it holds other packages back."
+    )
+  from apache_beam.options import pipeline_options
 
-  def __init__(self, path: os.PathLike):
-    self.path = path
-
-  def write(self, data: bytes) -> None:
-    with open(self.path, "ab") as file:
-      file.write(data)
-
-  def flush(self) -> None:
-    pass
-
-  close = flush
-
-
-@contextlib.contextmanager
-def _plain_files():
-  """Lets TFDS sort large splits on disk, where it would ask TensorFlow for files."""
-  from tensorflow_datasets.core import shuffle
-
-  def open_file(path, mode):
-    return _Appended(path) if mode == "wb" else open(path, mode)
-
-  gfile = types.SimpleNamespace(
-    GFile=open_file, exists=os.path.exists, remove=os.remove
-  )
-  errors = types.SimpleNamespace(ResourceExhaustedError=())  # catches nothing
-  before = shuffle.tf, shuffle.MAX_MEM_BUFFER_SIZE
-  shuffle.tf = types.SimpleNamespace(
-    io=types.SimpleNamespace(gfile=gfile), errors=errors
-  )
-  shuffle.MAX_MEM_BUFFER_SIZE = _MEMORY
-  try:
-    yield
-  finally:
-    shuffle.tf, shuffle.MAX_MEM_BUFFER_SIZE = before
+  return pipeline_options.PipelineOptions(list(flags))
 
 
 def _package() -> str:
@@ -252,7 +253,14 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument("--manual_dir", help="folder with raw files")
   parser.add_argument("--config", help="the builder's config, if it has several")
   parser.add_argument("--overwrite", action="store_true", help="build again")
+  parser.add_argument("--processes", type=int, help="side by side; one on each core")
+  parser.add_argument("--beam", action="store_true", help="do the jobs in Apache Beam")
+  parser.add_argument(
+    "--beam_options", default="", help="its options, as one text: '--runner=... ...'"
+  )
   args = parser.parse_args(argv)
+  if args.beam_options and not args.beam:
+    parser.error("got --beam_options without --beam, expected both; add --beam.")
   if args.name not in names():
     try:
       builder_cls(args.name)
@@ -268,7 +276,14 @@ def main(argv: list[str] | None = None) -> int:
       manual_dir=args.manual_dir,
       overwrite=args.overwrite,
       config=args.config,
+      processes=args.processes,
+      beam_options=shlex.split(args.beam_options) if args.beam else None,
     )
+  except KeyboardInterrupt:
+    print(
+      f"{args.name}: interrupted; the same command builds the rest.", file=sys.stderr
+    )
+    return 130
   except (ValueError, OSError) as error:
     print(" ".join(str(error).split()), file=sys.stderr)
     return 1

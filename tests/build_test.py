@@ -1,6 +1,7 @@
 """`datasets/build.py` as a module and as a command."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import time
 import pytest
 import tensorflow_datasets as tfds
 
+from jaxpose import build_shuffle
 from tests import builder_testing
 
 NAME = "synthetic_motion"
@@ -87,7 +89,7 @@ def test_overwrite_builds_again(build, copy):
 def test_splits_too_large_for_memory_are_sorted_on_disk(
   build, built, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(build, "_MEMORY", 0)
+  monkeypatch.setattr(build_shuffle, "MEMORY", 0)
   version_dir = build.build(NAME, tmp_path, config="tiny")
   for file in built[1].glob("*array_record*"):
     assert (version_dir / file.name).read_bytes() == file.read_bytes(), file.name
@@ -237,3 +239,38 @@ def test_command_tells_other_mistakes_in_one_line(build, tmp_path):
       assert build.main([NAME, f"--data_dir={tmp_path}", argument]) == 1
     assert error.getvalue().count("\n") == 1
     assert NAME in error.getvalue()
+
+
+def test_beam_options_without_beam_are_refused(build, capsys):
+  with pytest.raises(SystemExit):
+    build.main([NAME, "--beam_options=--runner=DirectRunner"])
+  assert "got --beam_options without --beam, expected both" in capsys.readouterr().err
+
+
+def test_beam_that_is_not_installed_is_told(build, tmp_path, monkeypatch):
+  find = importlib.util.find_spec
+  monkeypatch.setattr(
+    importlib.util, "find_spec", lambda n: None if n == "apache_beam" else find(n)
+  )
+  error = io.StringIO()
+  with contextlib.redirect_stderr(error):
+    assert build.main([NAME, f"--data_dir={tmp_path}", "--beam"]) == 1
+  assert "which is not installed; pip install 'jaxpose[beam]'" in error.getvalue()
+
+
+def test_a_build_without_processes_is_refused(build, tmp_path):
+  error = io.StringIO()
+  with contextlib.redirect_stderr(error):
+    assert build.main([NAME, f"--data_dir={tmp_path}", "--processes=0"]) == 1
+  assert error.getvalue() == "got 0 processes, expected at least 1.\n"
+
+
+def test_ctrl_c_is_told_in_one_line(build, tmp_path, monkeypatch):
+  def stop(*args, **kwargs):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(build, "build", stop)
+  error = io.StringIO()
+  with contextlib.redirect_stderr(error):
+    assert build.main([NAME, f"--data_dir={tmp_path}"]) == 130
+  assert error.getvalue() == f"{NAME}: interrupted; the same command builds the rest.\n"

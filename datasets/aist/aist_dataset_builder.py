@@ -3,12 +3,14 @@
 import dataclasses
 import pathlib
 import re
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxpose import body as bodies
+from jaxpose import build_jobs
 from jaxpose import geometry
 from jaxpose import limbs
 from jaxpose import multiview_records
@@ -112,18 +114,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _generate_clips(self, raw, names, settings, paths):
     chosen = self.builder_config
-    for name in names:
-      cameras, points = _annotated(raw, name, settings)
-      for record in videos.records(
-        name,
-        cameras,
-        points,
-        paths[name],
-        step=chosen.step,
-        clip_frames=chosen.clip_frames,
-        max_side=chosen.max_side,
-      ):
-        yield record["sequence"], record
+    numbers = (chosen.step, chosen.clip_frames, chosen.max_side)
+    return build_jobs.examples(
+      clips,
+      [
+        (str(raw), name, settings.get(name), _files(raw, name), paths[name], *numbers)
+        for name in names
+      ],
+    )
 
   def _generate_examples(self, raw, names, settings, body):
     for name in names:
@@ -134,6 +132,30 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         made = keypoint_records(raw, name, cameras, points)
       for record in made:
         yield f"{name}_{record['camera']}", record
+
+
+def _files(raw: pathlib.Path, name: str) -> list[pathlib.Path]:
+  """What the clips of a sequence are made of, besides its videos."""
+  return [raw / "keypoints3d" / f"{name}.pkl", *sorted(raw.glob("cameras/*"))]
+
+
+def clips(
+  raw: str,
+  name: str,
+  setting: str | None,
+  files: list[pathlib.Path],
+  paths: dict[str, pathlib.Path],
+  step: int,
+  clip_frames: int,
+  max_side: int,
+) -> Iterator[tuple[str, dict]]:
+  """The examples of a sequence."""
+  del files  # they say when the job is to be done again
+  settings = {} if setting is None else {name: setting}
+  cameras, points = _annotated(pathlib.Path(raw), name, settings)
+  options = dict(step=step, clip_frames=clip_frames, max_side=max_side)
+  for record in videos.records(name, cameras, points, paths, **options):
+    yield record["sequence"], record
 
 
 def _annotated(raw: pathlib.Path, name: str, settings: dict[str, str]):

@@ -3,13 +3,12 @@
 Videos are read frame by frame: `multiview_folder.films`.
 """
 
-import functools
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import benchmark_record
+from jaxpose import build_jobs
 from jaxpose import cameras
 from jaxpose import frames
 from jaxpose import multiview_records
@@ -24,9 +23,7 @@ from .siblings import films
 _CODECS = (".mp4", ".avi", ".mkv")
 
 
-def splits(
-  folder: pathlib.Path, *, step: int, clip_frames: int, max_side: int
-) -> dict[str, Iterator]:
+def splits(folder: pathlib.Path, *, step: int, clip_frames: int, max_side: int) -> dict:
   """(key, record) of each split; files are read as they are used.
 
   Args:
@@ -42,19 +39,40 @@ def splits(
   rigs, found = metadata.cameras(path), official.takes(folder)
   paths = videos(folder, [take for takes in found.values() for take in takes])
   boxes = official_boxes.find(folder)
-  options = dict(step=step, clip_frames=clip_frames, max_side=max_side)
   return {
-    split: benchmark_record.numbered(
+    split: build_jobs.examples(
+      examples,
       [
-        functools.partial(
-          records, take, rigs[take.subject], paths=paths, boxes=boxes, **options
+        (
+          *(take, rigs[take.subject], _of(take, paths), _of(take, boxes)),
+          *(step, clip_frames, max_side),
         )
         for subject in subjects
         for take in found[subject]
-      ]
+      ],
     )
     for split, subjects in protocol.SPLITS.items()
   }
+
+
+def _of(take: official.Take, files: dict) -> dict:
+  """The files of the cameras of a take."""
+  names = [(take.subject, f"{take.name}.{camera}") for camera in protocol.CAMERAS]
+  return {name: files[name] for name in names if name in files}
+
+
+def examples(
+  take: official.Take,
+  rig: list[cameras.Camera],
+  paths: dict,
+  boxes: dict,
+  step: int,
+  clip_frames: int,
+  max_side: int,
+) -> Iterator[tuple[int, dict]]:
+  """The records of a take, numbered."""
+  options = dict(step=step, clip_frames=clip_frames, max_side=max_side)
+  yield from enumerate(records(take, rig, paths=paths, boxes=boxes, **options))
 
 
 def videos(folder: pathlib.Path, takes) -> dict[tuple[str, str], pathlib.Path]:

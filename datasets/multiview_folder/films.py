@@ -1,7 +1,6 @@
 """Videos of a rig with known joints, as clips; few pictures are in memory at a time."""
 
 import collections
-import os
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from concurrent import futures
 
 import numpy as np
 
+from jaxpose import build_jobs
 from jaxpose import cameras
 from jaxpose import multiview_records
 from jaxpose.multiview_calibration import Calibrated
@@ -115,7 +115,7 @@ def clips(
 
 def _in_threads(function: Callable, jobs) -> Iterator:
   """Results in order, with few of them in memory."""
-  workers = os.cpu_count() or 1
+  workers = build_jobs.threads()
   waiting = collections.deque()
   with futures.ThreadPoolExecutor(workers) as pool:
     for job in jobs:

@@ -3,9 +3,11 @@
 import dataclasses
 import pathlib
 import re
+from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
+from jaxpose import build_jobs
 from jaxpose import multiview_records
 from jaxpose import skeletons
 
@@ -74,13 +76,22 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     return splits
 
   def _generate_examples(self, folders):
-    config, number = self.builder_config, 0
-    for folder in folders:
-      for record in recordings.records(
-        folder,
-        clip_frames=config.clip_frames,
-        max_side=config.max_side,
-        skeleton=skeletons.get(config.skeleton),
-      ):
-        yield number, record
-        number += 1
+    config = self.builder_config
+    return build_jobs.examples(
+      examples,
+      [(f, config.clip_frames, config.max_side, config.skeleton) for f in folders],
+    )
+
+
+def examples(
+  folder: pathlib.Path, clip_frames: int, max_side: int, skeleton: str
+) -> Iterator[tuple[int, dict]]:
+  """The records of a recording, numbered."""
+  yield from enumerate(
+    recordings.records(
+      folder,
+      clip_frames=clip_frames,
+      max_side=max_side,
+      skeleton=skeletons.get(skeleton),
+    )
+  )

@@ -1,14 +1,12 @@
 """TFDS builder of rendered multi-view clips of generated people."""
 
-import collections
 import dataclasses
-import os
 from collections.abc import Iterator
-from concurrent import futures
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from jaxpose import build_jobs
 from jaxpose import multiview_records
 from jaxpose import sequences
 
@@ -97,28 +95,18 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _generate_examples(self, first, count):
     config = self.builder_config
-    clips = (
+    clips = [
       (config, f"S{number:02d}", action)
       for number in range(first, first + count)
       for action in config.actions
-    )
-    # NumPy lets go of the interpreter, so threads film side by side; each clip draws
-    # from a generator of its own, so the order in which they finish does not matter.
-    for record in _in_threads(make_record, clips):
-      yield record["sequence"], record
+    ]
+    return build_jobs.examples(example, clips, quick=True)
 
 
-def _in_threads(function, jobs) -> Iterator:
-  """Results in order, with few of them in memory."""
-  workers = os.cpu_count() or 1
-  waiting = collections.deque()
-  with futures.ThreadPoolExecutor(workers) as pool:
-    for job in jobs:
-      waiting.append(pool.submit(function, *job))
-      if len(waiting) > 2 * workers:
-        yield waiting.popleft().result()
-    while waiting:
-      yield waiting.popleft().result()
+def example(config: Config, name: str, action: str) -> Iterator[tuple[str, dict]]:
+  """The one example of a job."""
+  record = make_record(config, name, action)
+  yield record["sequence"], record
 
 
 def make_record(config: Config, name: str, action: str) -> dict:
