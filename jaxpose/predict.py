@@ -11,6 +11,10 @@ body.vertices(), body.joints_3d  # metres, camera frame
 
 poses = predict.multiview("recordings/walk", weights="multiview.npz")
 poses.keypoints_2d, poses.joints_3d_world  # pixels of each view; metres
+
+predict.video("walk.mp4", "walk_3d")  # all of it, as files
+
+Run: python -m jaxpose.predict VIDEO_OR_FOLDER --out=FOLDER
 """
 
 import dataclasses
@@ -24,7 +28,6 @@ from jaxtyping import Bool
 from jaxtyping import Float
 from tqdm import tqdm
 
-from jaxpose import cameras
 from jaxpose import crops
 from jaxpose import data as pose_data
 from jaxpose import mesh_inputs
@@ -56,6 +59,7 @@ __all__ = [
   "lift",
   "mesh",
   "multiview",
+  "video",
 ]
 
 
@@ -115,7 +119,9 @@ def lift(
   (as several detectors write it), or where its confidence is too low. Missing keypoints
   are put on the straight line between the frames where the joint was last and next
   seen, held before the first and after the last; keypoints that no joint of the model
-  is made of are ignored. Frames before the clip and after it repeat its ends.
+  is made of are ignored. Frames before the clip and after it repeat its ends. A picture
+  higher than wide counts as the middle of a square of its height: scaled by its width,
+  as landscape ones are, people would be far larger than in training.
 
   Args:
     keypoints_2d: (frames, joints, 2) pixels, x right, y down, at the frame rate that
@@ -160,7 +166,7 @@ def lift(
   outside = predict_inputs.share_outside(points[~missing & needed], width, height)
   points, gaps = fill_gaps(points, missing), gap_lengths(missing)
 
-  points = cameras.normalize_screen(points, width, height).astype(np.float32)
+  points = predict_inputs.on_screen(points, width, height).astype(np.float32)
   points = skeleton_maps.convert(points, skeleton, model.skeleton.name)
   joints = _predict(model, points, flip, batch_size, progress)
   joints[:, model.skeleton.root] = 0
@@ -212,8 +218,8 @@ def mesh(
       in which nobody was seen.
     boxes: (frames, 4) of the features, (cx, cy, w, h) in pixels, for the translation.
     box_scale: side of the features' crops over the longer side of the box.
-    focal: length of the camera in pixels, to tell size from distance. None: 1.15 x the
-      image's width, the mean of the cameras that the keypoint networks are trained on.
+    focal: length of the camera in pixels, to tell size from distance. None: as
+      `cameras.guess_focal` says.
     body: name or path, see `body_files.load`. None: the one that the weights name.
     shape: "mean": one body for the clip, the mean of the frames' betas weighted by the
       confidence of their keypoints; "frame": as the network has it for each.
@@ -266,6 +272,13 @@ def mesh(
   return predict_mesh.put_together(known, found, betas, report)
 
 
+def video(path: str | os.PathLike, out: str | os.PathLike, **options):
+  """The people of a video in 3D, as files in a folder: `predict_video.video`."""
+  from jaxpose import predict_video  # it imports this module
+
+  return predict_video.video(path, out, **options)
+
+
 def _predict(model, points, flip: bool, batch_size: int, progress) -> np.ndarray:
   """(t, j, 3) poses of normalised keypoints, each frame once, in bounded memory."""
   clip = pose_data.PoseData(
@@ -295,3 +308,9 @@ def _predictor(module, skeleton: Skeleton, inputs: tuple[str, ...], flip: bool):
       "lift cannot make the others."
     )
   return scoring.make_predict(module, skeleton, inputs=inputs, flip=flip)
+
+
+if __name__ == "__main__":
+  from jaxpose import predict_command
+
+  predict_command.main()

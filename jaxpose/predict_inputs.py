@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Float
 
+from jaxpose import cameras
 from jaxpose import pretrained
 from jaxpose import skeletons
 from jaxpose.skeletons import Skeleton
@@ -108,6 +109,15 @@ def refuse_unseen(missing, needed, skeleton: Skeleton) -> None:
       "joint in at least one frame; lower min_confidence, or take a clip that shows "
       "the whole body."
     )
+
+
+def on_screen(
+  points: Float[np.ndarray, "*b 2"], width: float, height: float
+) -> Float[np.ndarray, "*b 2"]:
+  """Pixels as the networks of joints see them; upright pictures lie in a square."""
+  side = max(width, height)
+  moved = points + np.broadcast_to([(side - width) / 2, 0.0], points.shape)
+  return cameras.normalize_screen(moved, side, height)
 
 
 def share_outside(seen: Float[np.ndarray, "n 2"], width: float, height: float) -> float:

@@ -24,11 +24,11 @@ from jaxpose import predict_inputs
 from jaxpose import pretrained
 from jaxpose import translation
 from jaxpose.cameras import denormalize_screen
+from jaxpose.cameras import guess_focal
 from jaxpose.gaps import fill_windows
 from jaxpose.mesh_inputs import Frames
 from jaxpose.meshes import Mesh
 
-FOCAL = 1.15  # over the image's width, where none is given: the training cameras' mean
 # Of a keypoint that was interpolated, in the fit of the translation. It matters in
 # frames in which nothing is seen.
 _INTERPOLATED = 0.01
@@ -106,7 +106,7 @@ def setup(
     joint_map = mesh_inputs.available_map("spin49", model.module.input_map)
   if model.module.encoder == "keypoints" or boxes:
     size = predict_inputs.image_size(image_size)
-    focal = FOCAL * size[0] if focal is None else float(focal)
+    focal = guess_focal(size) if focal is None else float(focal)
   name = os.fspath(body_name(model) if body is None else body)
   return Setup(
     model,

@@ -112,9 +112,9 @@ def fit(
 def guess_intrinsics(
   image_size: tuple[Number, Number], focal: Number | None = None
 ) -> Float[np.ndarray, "9"]:
-  """A camera without distortion; without `focal`, of 1.15 x the longer side."""
+  """A camera without distortion; without `focal`, of `cameras.guess_focal`."""
   width, height = map(float, image_size)
-  length = 1.15 * max(width, height) if focal is None else float(focal)
+  length = cameras.guess_focal(image_size) if focal is None else float(focal)
   return np.asarray([length, length, width / 2, height / 2, 0, 0, 0, 0, 0])
 
 

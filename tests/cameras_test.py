@@ -168,3 +168,12 @@ def test_rings_differ_by_seed_and_repeat_for_the_same_seed():
 
   np.testing.assert_array_equal(ring(3).position, ring(3).position)
   assert np.abs(ring(3).position - ring(4).position).max() > 0.01
+
+
+def test_the_guessed_focal_length_is_that_of_the_training_cameras():
+  assert cameras.guess_focal((1000, 600)) == cameras.guess_focal((600, 1000))
+  rings = [
+    cameras.camera_ring(np.random.default_rng(s), np.zeros(3)) for s in range(50)
+  ]
+  mean = np.mean([camera.intrinsics[0] for ring in rings for camera in ring])
+  assert cameras.guess_focal((1000, 1000)) == pytest.approx(mean, rel=0.01)

@@ -69,6 +69,11 @@ ONLY = {
   ),
   "jaxpose/whole_files.py": (),
   "jaxpose/npz_files.py": ("numpy",),
+  "jaxpose/focal_metadata.py": ("jaxpose.frames", "PIL", "imageio_ffmpeg"),
+  "jaxpose/predict_folder.py": ("jaxpose.whole_files",),
+  "jaxpose/predict_command.py": (
+    *("jaxpose.predict_outputs", "jaxpose.predict_person", "jaxpose.predict_video"),
+  ),
   "jaxpose/bone_rotations.py": (*BASE, "jaxtyping", "numpy", "scipy.ndimage"),
   "jaxpose/bvh_writer.py": (
     *("jaxpose.body", "jaxpose.body_files", "jaxpose.bone_rotations", "jaxpose.bvh"),

@@ -145,6 +145,8 @@ def test_the_focal_length_is_assumed_where_it_is_not_given(clip):
   given = mesh(small_glot.keypoints(20), focal=900)
   assert given.focal == 900
   assert "assumed" not in given.report
+  upright = mesh(small_glot.keypoints(3) * [0.75, 4 / 3], image_size=(480, 640))
+  assert upright.focal == pytest.approx(1.15 * 640)
 
 
 def test_a_keypoint_that_is_not_seen_is_told_and_interpolated():

