@@ -36,6 +36,7 @@ SMALL = dict(
   remat=False,
 )
 REGRESSION = dict(joint_tokens=False, global_depth=0, keep=(), keep_at=(), score=())
+POSES = ("joints_3d", "joints_3d_direct")  # of clips, not of their views
 CAMERAS = ("camera_rotation", "camera_position", "crop_intrinsics")
 
 
