@@ -52,6 +52,7 @@ def setup(frames: int, batch_size: int, fields: dict):
     losses["sequence"] = dict(fn="mpjpe", key="joints_3d_sequence")
   pipeline = dict(
     window=frames,
+    lookahead=None,
     skeleton=skeletons.get("h36m17"),
     augmentation=batches.PLAIN,
     inputs=("keypoints_2d",),

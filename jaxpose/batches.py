@@ -22,10 +22,24 @@ class Augmentation:
   virtual_camera: bool = False
   detector_noise: float = 0.0
   joint_dropout: float = 0.0
+  side_swaps: float = 0.0
+  joint_places: float = 0.0
+  exact_share: float = 0.0
   label_jitter: bool = False
   label_rounding: bool = False
   random_shape: bool = False
   body: str = "free"
+
+  @property
+  def errors(self) -> detector_errors.Errors:
+    """Of the detector that finds the keypoints."""
+    return detector_errors.Errors(
+      self.detector_noise,
+      self.joint_dropout,
+      self.side_swaps,
+      self.joint_places,
+      self.exact_share,
+    )
 
 
 PLAIN = Augmentation()
@@ -34,17 +48,23 @@ PLAIN = Augmentation()
 def with_targets(batch: dict[str, Array], skeleton: Skeleton) -> dict[str, Array]:
   """Replaces camera-frame joints by the targets that predictions are named after.
 
-  joints_3d: (b, 1, j, 3) the centre frame, relative to the root, metres.
+  joints_3d: (b, 1, j, 3) the predicted frame, relative to the root, metres: the centre
+    of the window, or frame `predicted` (b,) of it.
   joints_3d_sequence: (b, t, j, 3) all frames, likewise.
   """
   joints = batch["joints_3d"]
   root = skeleton.root
-  return batch | _targets(joints - joints[:, :, root : root + 1])
+  return batch | _targets(joints - joints[:, :, root : root + 1], batch)
 
 
-def _targets(relative: Array) -> dict[str, Array]:
-  centre = relative.shape[1] // 2
-  return dict(joints_3d=relative[:, centre : centre + 1], joints_3d_sequence=relative)
+def _targets(relative: Array, batch: dict[str, Array]) -> dict[str, Array]:
+  if "predicted" in batch:
+    frame = batch["predicted"][:, None, None, None]
+    one = jnp.take_along_axis(relative, frame, axis=1)
+  else:
+    centre = relative.shape[1] // 2
+    one = relative[:, centre : centre + 1]
+  return dict(joints_3d=one, joints_3d_sequence=relative)
 
 
 def mirrored(batch: dict[str, Array], skeleton: Skeleton) -> dict[str, Array]:
@@ -83,7 +103,7 @@ def training_batch(
 
   Adds `confidence` (b, t, j) of the keypoints, 0 where a joint was hidden.
   """
-  keys = jax.random.split(key, 4)
+  keys = jax.random.split(key, 3)
   a = augmentation
   if a.virtual_camera:
     points, joints, _ = transforms.virtual_camera(
@@ -92,16 +112,12 @@ def training_batch(
     batch = batch | dict(keypoints_2d=points, joints_3d=joints)
   if a.flip:
     batch = mirrored(batch, skeleton)
-  points = batch["keypoints_2d"]
-  confidence = jnp.ones(points.shape[:-1], points.dtype)
-  if a.detector_noise:
-    noisy = detector_errors.detector_noise(keys[1], points, skeleton)
-    points = points + a.detector_noise * (noisy - points)
-  if a.joint_dropout:
-    points, confidence = detector_errors.joint_dropout(keys[2], points, a.joint_dropout)
+  points, confidence = detector_errors.detected(
+    keys[1], batch["keypoints_2d"], batch["joints_3d"], skeleton, a.errors
+  )
   batch = batch | dict(keypoints_2d=points, confidence=confidence)
   batch = with_targets(batch, skeleton)
   if a.label_jitter:
-    jittered = transforms.label_jitter(keys[3], batch["joints_3d_sequence"])
-    batch = batch | _targets(jittered)
+    jittered = transforms.label_jitter(keys[2], batch["joints_3d_sequence"])
+    batch = batch | _targets(jittered, batch)
   return batch

@@ -23,6 +23,9 @@ def base_config() -> ml_collections.ConfigDict:
   config.data.manual_dir = ml_collections.config_dict.placeholder(str)  # raw files
   config.data.split = "train"  # TFDS split, slices too: "train[:10%]"
   config.data.window = 27  # frames of the input
+  # Frames of it after the one that is predicted: 0 for live use, None for the half. Of
+  # data of joints alone.
+  config.data.lookahead = ml_collections.config_dict.placeholder(int)
   config.data.batch_size = 128  # windows
   config.data.sampling = "frames"  # or "windows", "actions": see data.TrainingOrder
   # In place of name and split, ((windows of a batch, ("NAME/CONFIG", ...)), ...): what
@@ -42,6 +45,9 @@ def base_config() -> ml_collections.ConfigDict:
   config.augment.virtual_camera = False  # film each window by a new random camera
   config.augment.detector_noise = 0.0  # factor on the errors of a 2D detector
   config.augment.joint_dropout = 0.0  # share of 2D joints hidden for short spans
+  config.augment.side_swaps = 0.0  # share of frames with left and right exchanged
+  config.augment.joint_places = 0.0  # factor on the offsets of a detector's joints
+  config.augment.exact_share = 0.0  # share of windows without these four
   config.augment.label_jitter = False  # GLA-GCN's rotation and scaling of the targets
   config.augment.label_rounding = False  # GLoT's rounding of the targets to float16
   config.augment.random_shape = False  # each window by a person of another shape

@@ -210,7 +210,7 @@ def load(folder: str | os.PathLike, split: str = "train") -> PoseData:
 
 
 class Index(NamedTuple):
-  """Which windows make a batch: centre frames, their runs, and who is mirrored."""
+  """Which windows make a batch: predicted frames, their runs, and who is mirrored."""
 
   centre: Int[Array, " b"]
   run: Int[Array, " b"]
@@ -222,20 +222,34 @@ def gather(
   runs: dict[str, Array],
   index: Index,
   window: int,
+  lookahead: int | None = None,
 ) -> dict[str, Array]:
   """The windows of a batch: every array of `frames` as (b, window, ...).
 
   Frames before a run's first or after its last are replaced by that frame. The arrays
-  of `runs` but `first` and `last` are given per window, and `flip` is passed on.
+  of `runs` but `first` and `last` are given per window, and `flip` is passed on. With
+  `lookahead`, so many frames of a window come after the index's `centre`, whose place
+  in the window is then given as `predicted` (b,).
+
+  Raises:
+    ValueError: more frames are to come after than the window has.
   """
+  after = (window - 1) // 2 if lookahead is None else lookahead
+  if not 0 <= after < window:
+    raise ValueError(
+      f"got lookahead={lookahead} with windows of {window} frames, expected 0 (their "
+      f"last frame is predicted) to {window - 1}."
+    )
   xp = namespace(*index)
   first, last = runs["first"][index.run], runs["last"][index.run]
-  offset = np.arange(window, dtype=np.int32) - window // 2
+  offset = np.arange(window, dtype=np.int32) - (window - 1 - after)
   frame = xp.clip(index.centre[:, None] + offset[None], first[:, None], last[:, None])
   batch = {key: array[frame] for key, array in frames.items()}
   for key in _RUN_KEYS:
     if key in runs:
       batch[key] = runs[key][index.run]
+  if lookahead is not None:
+    batch["predicted"] = xp.full_like(index.centre, window - 1 - after)
   return batch | {"flip": index.flip}
 
 

@@ -1,8 +1,12 @@
-"""What 2D detectors do wrong, put into exact keypoints: noise, and joints not seen.
+"""What 2D detectors do wrong, put into exact keypoints.
 
-Keypoints are (b, t, j, 2) in the network's coordinates (`normalize_screen`). Everything
-is drawn for each window on its own and runs inside the jitted training step.
+Noise, joints not seen, left and right exchanged, and joints in other places of the body
+than motion capture has them (`detector_places`). Keypoints are (b, t, j, 2) in the
+network's coordinates (`normalize_screen`). Everything is drawn for each window on its
+own and runs inside the jitted training step.
 """
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +14,70 @@ import numpy as np
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from jaxpose import detector_places
 from jaxpose.geometry import Array
 from jaxpose.skeletons import Skeleton
+
+
+@dataclasses.dataclass(frozen=True)
+class Errors:
+  """How wrong a detector is; by default not at all.
+
+  Attributes:
+    noise: factor on `detector_noise`.
+    dropout: share of joints that are hidden, see `joint_dropout`.
+    swaps: share of frames with exchanged sides, see `side_swaps`.
+    places: factor on `detector_places.moved`.
+    exact: share of the windows that stay as they are.
+  """
+
+  noise: float = 0.0
+  dropout: float = 0.0
+  swaps: float = 0.0
+  places: float = 0.0
+  exact: float = 0.0
+
+
+# What "a detector's errors" means in scores.
+TYPICAL = Errors(noise=1.0, dropout=0.05, swaps=0.02, places=1.0)
+
+
+def detected(
+  key: Array,
+  keypoints_2d: Float[Array, "b t j 2"],
+  joints_3d: Float[Array, "b t j 3"],
+  skeleton: Skeleton,
+  errors: Errors,
+) -> tuple[Float[Array, "b t j 2"], Float[Array, "b t j"]]:
+  """Keypoints as a detector with these errors would give them, and confidences.
+
+  Args:
+    key: JAX random key.
+    keypoints_2d: normalised.
+    joints_3d: of the same frames, metres, the camera's frame.
+    skeleton: of the joint axis.
+    errors: which, and how large.
+
+  Returns:
+    Keypoints; confidences, 0 where a joint was hidden and else 1.
+  """
+  keys = jax.random.split(key, 5)
+  points, confidence = keypoints_2d, jnp.ones(keypoints_2d.shape[:-1], jnp.float32)
+  if errors.places:
+    moved = detector_places.moved(keys[0], points, joints_3d, skeleton)
+    points = points + errors.places * (moved - points)
+  if errors.noise:
+    noisy = detector_noise(keys[1], points, skeleton)
+    points = points + errors.noise * (noisy - points)
+  if errors.swaps:
+    points = side_swaps(keys[2], points, skeleton, errors.swaps)
+  if errors.dropout:
+    points, confidence = joint_dropout(keys[3], points, errors.dropout)
+  if errors.exact:
+    exact = jax.random.bernoulli(keys[4], errors.exact, (len(points), 1, 1))
+    points = jnp.where(exact[..., None], keypoints_2d, points)
+    confidence = jnp.where(exact, 1.0, confidence)
+  return points, confidence
 
 
 def joint_noise_scale(skeleton: Skeleton) -> Float[np.ndarray, " j"]:
@@ -78,6 +144,43 @@ def detector_noise(
   return keypoints_2d + (size * per_joint * (jitter + slow)).astype(keypoints_2d.dtype)
 
 
+def side_swaps(
+  key: Array,
+  keypoints_2d: Float[Array, "b t j 2"],
+  skeleton: Skeleton,
+  rate: float,
+  max_span: int = 9,
+) -> Float[Array, "b t j 2"]:
+  """Exchanges left and right points for spans of 1 to `max_span` frames.
+
+  It is done to the whole body, the joints from the hips down or those from the
+  shoulders on, with equal chance. Detectors take sides for each other where they see no
+  face: in windows whose person turns the back to the camera the share is 1.6 times
+  `rate`, in others 0.4 times.
+
+  Args:
+    key: JAX random key.
+    keypoints_2d: normalised.
+    skeleton: of the joint axis, with hips and shoulders.
+    rate: share of the frames with exchanged sides, where half of the people turn the
+      back to the camera.
+    max_span: longest span in frames.
+  """
+  if not 0 <= rate < 0.6:
+    raise ValueError(f"got a rate of swaps of {rate}, expected 0 <= rate < 0.6.")
+  b, t, _, _ = keypoints_2d.shape
+  keys = jax.random.split(key, 4)
+  sides = [skeleton.index(f"{side}_shoulder") for side in ("left", "right")]
+  across = keypoints_2d[:, :, sides[0], 0] - keypoints_2d[:, :, sides[1], 0]
+  behind = (across.mean(1) < 0)[:, None, None]  # a face shows the left at the right
+  often = _spans(keys[0], (b, t, 1), 1.6 * rate, max_span)
+  seldom = _spans(keys[1], (b, t, 1), 0.4 * rate, max_span)
+  groups = jnp.asarray(_limbs(skeleton))
+  group = jax.random.randint(keys[2], (b,), 0, len(groups))
+  chosen = jnp.where(behind, often, seldom) & groups[group][:, None]
+  return jnp.where(chosen[..., None], keypoints_2d[:, :, skeleton.mirror], keypoints_2d)
+
+
 def joint_dropout(
   key: Array,
   keypoints_2d: Float[Array, "b t j 2"],
@@ -105,6 +208,22 @@ def joint_dropout(
   seen = ~_spans(key, keypoints_2d.shape[:3], rate, max_span)
   confidence = seen.astype(keypoints_2d.dtype)
   return _fill(keypoints_2d, seen), confidence
+
+
+def _limbs(skeleton: Skeleton) -> Bool[np.ndarray, "3 j"]:
+  """Joints of the whole body, of the legs, and of the arms."""
+
+  def below(part):
+    tops = {skeleton.index(f"{side}_{part}") for side in ("left", "right")}
+    chosen = []
+    for j in range(skeleton.num_joints):
+      up = j
+      while up >= 0 and up not in tops:
+        up = skeleton.parents[up]
+      chosen.append(up >= 0)
+    return chosen
+
+  return np.asarray([[True] * skeleton.num_joints, below("hip"), below("shoulder")])
 
 
 def _autoregression(t: int, memory: float) -> Float[np.ndarray, "t t"]:

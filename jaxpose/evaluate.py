@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     "our own data, for joints or for bodies",
   )
   parser.add_argument("--flip", action="store_true", help="average with the mirror")
+  parser.add_argument(
+    "--detector", action="store_true", help="2D input with the errors of a detector"
+  )
   parser.add_argument("--body", help="whose joints and vertices count; default: own")
   parser.add_argument(
     "--reversed_tail", type=int, default=0, help="7 for GLoT's published numbers"
@@ -89,10 +92,14 @@ def _run(args: argparse.Namespace) -> None:
   if args.protocol:
     names = tuple(args.protocol.split(","))
   evaluation = Evaluation(
-    args.split, names, flip=args.flip, reversed_tail=args.reversed_tail
+    args.split,
+    names,
+    flip=args.flip,
+    detector=args.detector,
+    reversed_tail=args.reversed_tail,
   )
   mesh = Mesh(np.asarray(jax.devices()), ("data",))
-  options = dict(body=args.body, batch_size=args.batch_size)
+  options = dict(body=args.body, batch_size=args.batch_size, lookahead=loaded.lookahead)
   options = {key: value for key, value in options.items() if value is not None}
   scorer = kind.scorer(
     loaded.module,
@@ -117,6 +124,7 @@ def report_text(scored, evaluation: Evaluation, title: str) -> str:
   model = list(scored.rows)[-1]
   parts = [
     f"# {title}: {scored.num_frames:,} frames"
+    + (", 2D with a detector's errors" if evaluation.detector else "")
     + (", flip averaging" if evaluation.flip else ""),
     scored.table(),
   ]

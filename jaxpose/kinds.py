@@ -82,10 +82,16 @@ def splits(folder: str | os.PathLike) -> tuple[str, ...]:
   return tuple(tfds.builder_from_directory(folder).info.splits)
 
 
-def gather(windows, frames: dict | None, runs: dict | None, window: int) -> dict:
+def gather(
+  windows,
+  frames: dict | None,
+  runs: dict | None,
+  window: int,
+  lookahead: int | None = None,
+) -> dict:
   """The windows of an index; what has been gathered already stays as it is."""
   if isinstance(windows, pose_data.Index):
-    return pose_data.gather(frames, runs, windows, window)
+    return pose_data.gather(frames, runs, windows, window, lookahead)
   if isinstance(windows, multiview_windows.Index):
     return multiview_windows.gather(frames, windows, window)
   return windows

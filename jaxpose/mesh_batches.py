@@ -47,7 +47,7 @@ def training_batch(
         batch[key] = batch[key].astype(jnp.float16).astype(jnp.float32)
     batch["rotations"] = geometry.axis_angle_to_matrix(batch["smpl_pose"])
     return _with_weights(batch, batch["confidence"])
-  keys = jax.random.split(key, 4)
+  keys = jax.random.split(key, 3)
   batch["rotations"] = geometry.axis_angle_to_matrix(batch["smpl_pose"])
   if a.random_shape:
     batch |= _reshaped(batch, keys[0], a.body)
@@ -55,13 +55,11 @@ def training_batch(
     batch |= _filmed(batch, keys[1])
   if a.flip:
     batch |= _mirrored(batch)
-  points = skeleton_maps.convert(batch["keypoints_2d"], SKELETON.name, INPUT.name)
-  confidence = jnp.ones(points.shape[:-1], points.dtype)
-  if a.detector_noise:
-    noisy = detector_errors.detector_noise(keys[2], points, INPUT)
-    points = points + a.detector_noise * (noisy - points)
-  if a.joint_dropout:
-    points, confidence = detector_errors.joint_dropout(keys[3], points, a.joint_dropout)
+  seen = (
+    skeleton_maps.convert(batch[key], SKELETON.name, INPUT.name)
+    for key in ("keypoints_2d", "joints_3d")
+  )
+  points, confidence = detector_errors.detected(keys[2], *seen, INPUT, a.errors)
   crop = keypoint_crops.window_crop(points, confidence)
   batch["keypoints_crop"] = keypoint_crops.network_input(points, confidence, crop)
   batch["keypoints_2d"] = keypoint_crops.to_crop(batch["keypoints_2d"], crop)

@@ -294,7 +294,9 @@ def _predict(model, points, flip: bool, batch_size: int, progress) -> np.ndarray
   total = -(-len(points) // batch_size)
   poses = []
   for index, mask in tqdm(batches, progress, total, unit="batch", disable=not progress):
-    batch = pose_data.gather(clip.frames, clip.runs, index, model.window)
+    batch = pose_data.gather(
+      clip.frames, clip.runs, index, model.window, model.lookahead
+    )
     poses.append(np.asarray(predict(variables, batch))[mask])
   return np.concatenate(poses)
 

@@ -55,6 +55,11 @@ class Pretrained:
     mapped = getattr(self.module, "input_map", None)
     return skeletons.get(mapped) if mapped else self.skeleton
 
+  @property
+  def lookahead(self) -> int | None:
+    """Frames of the window after the predicted one; None for the half of it."""
+    return self.info.get("lookahead")
+
 
 def make(
   model: dict,
@@ -196,7 +201,7 @@ def _from_run(workdir: pathlib.Path, step) -> Pretrained:
   info = dict(data=config["data"]["name"], step=int(chosen), seed=config["seed"])
   for key in ("builder_config", "data_dir", "manual_dir"):
     info[key] = config["data"][key]
-  for key in ("views", "crop_size", "stride"):  # older runs have none
+  for key in ("views", "crop_size", "stride", "lookahead"):  # older runs have none
     if key in config["data"]:
       info[key] = config["data"][key]
   return make(

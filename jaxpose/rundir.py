@@ -12,6 +12,7 @@ import ml_collections
 
 from jaxpose import resources
 from jaxpose import whole_files
+from jaxpose.config import base_config
 
 # What may differ between the start of a run and its continuation.
 _FREE = (
@@ -34,15 +35,17 @@ def config_path(name: str) -> str:
   path, _, variant = name.partition(":")
   if not pathlib.Path(path).is_file():
     folder = resources.folder("configs")
-    known = sorted(p.stem for p in folder.glob("*.py"))
-    stem = pathlib.Path(path).stem
-    if stem not in known or path not in (stem, f"configs/{stem}.py", f"{stem}.py"):
-      near = ", ".join(difflib.get_close_matches(stem, known, 3, 0.0))
+    known = sorted(
+      p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.py")
+    )
+    bundled = path.removeprefix("configs/").removesuffix(".py")
+    if bundled not in known:
+      near = ", ".join(difflib.get_close_matches(bundled, known, 3, 0.0))
       raise ValueError(
         f"no config {path!r}: expected a file or one of {', '.join(known)} (nearest: "
         f"{near})."
       )
-    path = str(folder / f"{stem}.py")
+    path = str(folder / f"{bundled}.py")
   return f"{path}:{variant}" if variant else path
 
 
@@ -92,7 +95,10 @@ def _without_command(config: dict) -> dict:
 
 
 def _differences(old: dict, new: dict):
-  a, b = _flat(old), _flat(new)
+  base = json.loads(base_config().to_json_best_effort())
+  # Runs older than a knob had its default.
+  knobs = _flat({key: base[key] for key in ("data", "augment", "augment_views")})
+  a, b = knobs | _flat(old), knobs | _flat(new)
   for key in sorted(a.keys() | b.keys()):
     top, _, rest = key.partition(".")
     if top in _FREE or top == "command" or (top == "data" and rest in _FREE_DATA):

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from jaxpose import data as pose_data
+from jaxpose import detected_data
 from jaxpose import pose_draw
 from jaxpose import protocols
 from jaxpose import skeletons
@@ -37,6 +38,7 @@ class Evaluation:
     protocols: names in `jaxpose.protocols`; the first one decides the best checkpoint.
     flip: average with the prediction of the mirrored input.
     every: score every n-th frame of the split. Velocities and accelerations need 1.
+    detector: score 2D input with the errors of a detector, `detector_errors.TYPICAL`.
     when: "always" at each `eval_every`, or "end" after the last step only.
     reversed_tail: give the last n predictions of each sequence in reverse order, as
       GLoT's released test script does by mistake (7). For its published numbers only.
@@ -47,6 +49,7 @@ class Evaluation:
   data: str | None = None
   flip: bool = False
   every: int = 1
+  detector: bool = False
   when: str = "always"
   reversed_tail: int = 0
 
@@ -107,6 +110,7 @@ def predict_frames(
   *,
   batch_size: int = 256,
   every: int = 1,
+  lookahead: int | None = None,
   mesh: Mesh | None = None,
   progress: str | None = None,
 ) -> tuple[Any, np.ndarray]:
@@ -119,6 +123,7 @@ def predict_frames(
     window: frames of the input.
     batch_size: windows at a time; the last batch is padded and masked.
     every: stride over frames.
+    lookahead: frames of a window after the one that is predicted; None for the half.
     mesh: devices to share a batch over.
     progress: label of a progress bar; None shows none.
 
@@ -137,7 +142,7 @@ def predict_frames(
   off = None if progress else True
   bar = tqdm(batches_, progress, total, unit="batch", leave=False, disable=off)
   for index, mask in bar:
-    batch = pose_data.gather(data.frames, data.runs, index, window)
+    batch = pose_data.gather(data.frames, data.runs, index, window, lookahead)
     if mesh is not None:
       batch = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
     out = predict(variables, batch)
@@ -276,6 +281,7 @@ class Scorer:
     load: Callable[..., PoseData],
     *,
     window: int,
+    lookahead: int | None = None,
     inputs: Sequence[str] = ("keypoints_2d",),
     mesh: Mesh | None = None,
     batch_size: int = 256,
@@ -286,12 +292,16 @@ class Scorer:
       module: see `make_predict`.
       load: split (and name and config of another data set) to data.
       window: frames of the input.
+      lookahead: those of them after the predicted one; None for the half.
       inputs: keys of the batch, in the order of the module's arguments.
       mesh: devices to share a batch over.
       batch_size: windows at a time.
     """
-    self._load, self._window, self._mesh = load, window, mesh
-    self._batch_size = batch_size
+    self._load, self._window, self._lookahead = load, window, lookahead
+    self._mesh, self._batch_size = mesh, batch_size
+    self._detected = functools.cache(
+      lambda *source: detected_data.with_errors(load(*source))
+    )
     self._predict = functools.cache(
       lambda skeleton, flip: make_predict(
         module, skeletons.get(skeleton), inputs=tuple(inputs), flip=flip
@@ -314,7 +324,8 @@ class Scorer:
       label: the model's row.
       baselines: split that the baselines are fitted on; None leaves them out.
     """
-    data = self._load(*evaluation.source)
+    load = self._detected if evaluation.detector else self._load
+    data = load(*evaluation.source)
     poses, frames = predict_frames(
       self._predict(data.skeleton.name, evaluation.flip),
       variables,
@@ -322,12 +333,13 @@ class Scorer:
       self._window,
       batch_size=self._batch_size,
       every=evaluation.every,
+      lookahead=self._lookahead,
       mesh=self._mesh,
       progress=evaluation.split,
     )
     rows, names = {}, evaluation.protocols
     if baselines is not None:
-      train = self._load(baselines)
+      train = load(baselines)
       mean, linear = mean_pose_baseline(train, data), linear_baseline(train, data)
       rows["mean pose"] = score(data, mean[frames], frames, names)
       rows["linear lifter, 1 frame"] = score(data, linear[frames], frames, names)

@@ -90,6 +90,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
   tx = optimizers.with_factors(tx, config.lr_factors.to_dict())
   pipeline = dict(
     window=d.window,
+    lookahead=d.lookahead,
     skeleton=data.skeleton,
     augmentation=kind.augmentation(config),
     inputs=tuple(config.inputs),
@@ -106,7 +107,15 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
     out_shardings=replicated,
   )
   evals = {name: Evaluation(**fields) for name, fields in config.evals.items()}
-  scorer = kind.scorer(module, load, window=d.window, inputs=config.inputs, mesh=mesh)
+  options = dict(window=d.window, inputs=config.inputs, mesh=mesh)
+  if d.lookahead is not None:
+    if kind is not kinds.POSES:
+      raise ValueError(
+        f"got data.lookahead={d.lookahead} with {d.name}, expected None: only models "
+        "of one camera's joints predict another frame than the centre."
+      )
+    options["lookahead"] = d.lookahead
+  scorer = kind.scorer(module, load, **options)
 
   # State: as initialised, from other weights, or where the run stopped.
   one = kinds.gather(order(0), data.frames, data.runs, d.window)
@@ -143,7 +152,7 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
         with clock.data():
           windows = order(step - 1)
           if not d.device_resident:
-            windows = kinds.gather(windows, frames, runs, d.window)
+            windows = kinds.gather(windows, frames, runs, d.window, d.lookahead)
         resident = (frames, runs) if d.device_resident else (None, None)
         state, numbers = step_fn(state, windows, *resident, rng)
         # One step behind: the host prepares the next batch while the device computes.

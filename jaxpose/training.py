@@ -38,7 +38,9 @@ def train_step(
   state: TrainState, windows, frames, runs, rng, *, module, tx, pipeline
 ) -> tuple[TrainState, dict[str, jax.Array]]:
   """One update; pure. `windows` is an index into `frames`, or a gathered batch."""
-  windows = kinds.gather(windows, frames, runs, pipeline["window"])
+  windows = kinds.gather(
+    windows, frames, runs, pipeline["window"], pipeline["lookahead"]
+  )
   key_batch, key_dropout = jax.random.split(jax.random.fold_in(rng, state.step))
   batch = make_batch(windows, key_batch, pipeline["skeleton"], pipeline["augmentation"])
   scheduled = {name: f(state.step) for name, f in pipeline["call_schedules"].items()}

@@ -47,6 +47,16 @@ def test_targets_are_relative_to_the_root(windows):
   )
 
 
+@pytest.mark.parametrize("predicted", [0, 4])
+def test_the_target_is_the_predicted_frame(windows, predicted):
+  batch, _ = windows
+  batch = batch | dict(predicted=jnp.full(len(batch["flip"]), predicted))
+  for made in (batches.with_targets(batch, H36M), make(batch, label_jitter=True)):
+    np.testing.assert_array_equal(
+      made["joints_3d"][:, 0], made["joints_3d_sequence"][:, predicted]
+    )
+
+
 def test_without_augmentation_nothing_changes(windows):
   batch, _ = windows
   made = make(batch)
@@ -178,6 +188,17 @@ def test_hidden_joints_have_no_confidence_and_the_others_stay(windows):
   assert not moved[~hidden].any()
   assert moved[hidden].any()
   np.testing.assert_array_equal(made["joints_3d"], plain["joints_3d"])
+
+
+@pytest.mark.parametrize("knob", ["side_swaps", "joint_places"])
+def test_errors_of_a_detector_leave_the_targets(windows, knob):
+  batch, _ = windows
+  made, plain = make(batch, **{knob: 0.3}), make(batch)
+  assert np.abs(made["keypoints_2d"] - plain["keypoints_2d"]).max() > 1e-3
+  for key in ("joints_3d", "joints_3d_sequence"):
+    np.testing.assert_array_equal(made[key], plain[key])
+  exact = make(batch, exact_share=1.0, **{knob: 0.3})
+  np.testing.assert_array_equal(exact["keypoints_2d"], plain["keypoints_2d"])
 
 
 def test_each_key_draws_anew(windows):

@@ -23,7 +23,7 @@ from tests import multiview_records_test as small_views
 from tests import small_data
 from tests import small_runs
 
-FILES = sorted(resources.folder("configs").glob("*.py"))
+FILES = sorted(resources.folder("configs").rglob("*.py"))
 
 
 def variants(path) -> list[str]:
@@ -96,6 +96,7 @@ def test_a_training_step_traces_at_full_size(path, variant):
   tx = optimizers.with_factors(tx, config.lr_factors.to_dict())
   pipeline = dict(
     window=config.data.window,
+    lookahead=config.data.lookahead,
     skeleton=poses.skeleton,
     augmentation=kind.augmentation(config),
     inputs=tuple(config.inputs),
@@ -108,7 +109,8 @@ def test_a_training_step_traces_at_full_size(path, variant):
   order = kind.order(poses, config.data.batch_size, config)
 
   def inputs_of(index, frames, runs):
-    one = kinds.gather(index, frames, runs, config.data.window)
+    d = config.data
+    one = kinds.gather(index, frames, runs, d.window, d.lookahead)
     one = training.make_batch(one, jax.random.key(0), poses.skeleton, kind.plain)
     return tuple(one[key][:1] for key in config.inputs)
 

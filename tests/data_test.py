@@ -362,3 +362,36 @@ def test_an_unknown_dataset_is_refused_with_near_names(tmp_path):
 def test_pose_data_is_frozen():
   with pytest.raises(dataclasses.FrozenInstanceError):
     small_data.of_runs([2]).views = ()
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, 4])
+def test_lookahead_says_how_many_frames_come_after_the_predicted_one(lookahead):
+  poses = small_data.of_runs([12, 8])
+  frames = np.asarray([0, 6, 11, 12, 19], np.int32)
+  index = data.Index(frames, poses.run_of_frame[frames], np.zeros(5, bool))
+  batch = data.gather(poses.frames, poses.runs, index, 5, lookahead)
+  seen = batch["keypoints_2d"][:, :, 0, 0].astype(int)
+  first, last = poses.runs["first"][index.run], poses.runs["last"][index.run]
+  expected = frames[:, None] + np.arange(lookahead - 4, lookahead + 1)
+  np.testing.assert_array_equal(seen, np.clip(expected, first[:, None], last[:, None]))
+  at = batch["predicted"]
+  np.testing.assert_array_equal(np.take_along_axis(seen, at[:, None], 1)[:, 0], frames)
+
+
+def test_half_of_the_window_comes_after_unless_said_otherwise():
+  poses = small_data.pose_data()
+  index = data.TrainingOrder(poses, 4)(0)
+  for window in (4, 5):
+    plain = data.gather(poses.frames, poses.runs, index, window)
+    same = data.gather(poses.frames, poses.runs, index, window, (window - 1) // 2)
+    assert set(same) - set(plain) == {"predicted"}
+    np.testing.assert_array_equal(plain["joints_3d"], same["joints_3d"])
+
+
+@pytest.mark.parametrize("lookahead", [-1, 5])
+def test_a_lookahead_beyond_the_window_is_refused(lookahead):
+  poses = small_data.pose_data()
+  index = data.TrainingOrder(poses, 4)(0)
+  message = f"got lookahead={lookahead} with windows of 5 frames, expected 0 .* to 4"
+  with pytest.raises(ValueError, match=message):
+    data.gather(poses.frames, poses.runs, index, 5, lookahead)

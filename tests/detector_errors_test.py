@@ -1,5 +1,6 @@
 """Errors of 2D detectors."""
 
+import dataclasses
 import functools
 
 import jax
@@ -105,3 +106,68 @@ def test_dropout_of_everything_is_refused():
     ValueError, match=r"got a dropout rate of 1.0, expected 0 <= rate"
   ):
     detector_errors.joint_dropout(KEY, array(1, 2, 17, 2), 1.0)
+
+
+def swapped(keypoints, rate):
+  made = jax.jit(detector_errors.side_swaps, static_argnums=(2, 3))(
+    KEY, keypoints, H36M, rate
+  )
+  return (np.asarray(made) != np.asarray(keypoints)).any(-1)
+
+
+def facing(sign):
+  """(600, 20, 17, 2): the left shoulder at the picture's right, or from behind."""
+  keypoints = np.array(jnp.broadcast_to(array(1, 1, 17, 2), (600, 20, 17, 2)))
+  keypoints[:, :, H36M.index("left_shoulder"), 0] = sign
+  keypoints[:, :, H36M.index("right_shoulder"), 0] = -sign
+  return jnp.asarray(keypoints)
+
+
+def test_sides_are_exchanged_more_often_from_behind():
+  paired = H36M.mirror != np.arange(17)
+  front, behind = (swapped(facing(sign), 0.1) for sign in (1, -1))
+  assert not front[..., ~paired].any()
+  assert not behind[..., ~paired].any()
+  np.testing.assert_allclose(front.any(-1).mean(), 0.04, rtol=0.25)
+  np.testing.assert_allclose(behind.any(-1).mean(), 0.16, rtol=0.15)
+
+
+def test_limbs_change_places_as_a_whole():
+  changed = swapped(facing(-1), 0.2)
+  legs, arms = detector_errors._limbs(H36M)[1:]
+  paired = H36M.mirror != np.arange(17)
+  kinds = {tuple(one) for one in changed.reshape(-1, 17)}
+  assert kinds == {
+    tuple(np.zeros(17, bool)),
+    tuple(paired),
+    tuple(paired & legs),
+    tuple(paired & arms),
+  }
+  assert legs.sum() == arms.sum() == 6
+
+
+def test_swaps_of_everything_are_refused():
+  with pytest.raises(ValueError, match=r"rate of swaps of 0.7, expected 0 <= rate < 0"):
+    detector_errors.side_swaps(KEY, array(1, 2, 17, 2), H36M, 0.7)
+
+
+def test_a_detector_without_errors_sees_what_there_is():
+  keypoints, joints = array(3, 4, 17, 2), array(3, 4, 17, 3)
+  points, confidence = detector_errors.detected(
+    KEY, keypoints, joints, H36M, detector_errors.Errors()
+  )
+  np.testing.assert_array_equal(points, keypoints)
+  np.testing.assert_array_equal(confidence, 1)
+
+
+def test_a_share_of_the_windows_stays_exact():
+  keypoints = array(400, 6, 17, 2)
+  joints = array(400, 6, 17, 3) + jnp.asarray([[[[0.0, 0.0, 5.0]]]])
+  errors = dataclasses.replace(detector_errors.TYPICAL, dropout=0.3, exact=0.4)
+  points, confidence = map(
+    np.asarray, detector_errors.detected(KEY, keypoints, joints, H36M, errors)
+  )
+  exact = (points == np.asarray(keypoints)).all((1, 2, 3))
+  assert exact.mean() == pytest.approx(0.4, abs=0.07)
+  assert (confidence[exact] == 1).all()
+  assert (confidence[~exact] == 0).mean() == pytest.approx(0.3, abs=0.05)

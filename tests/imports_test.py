@@ -16,6 +16,7 @@ TOP = ("jaxpose", "datasets", "configs", "tests", "benchmarks", "colab", "weight
 # Files -> what they may import besides the standard library and their own folder.
 ONLY = {
   "configs/*.py": ("jaxpose.config",),
+  "configs/*/*.py": ("jaxpose.config",),
   "datasets/*/*.py": (
     *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.body_fit"),
     *("jaxpose.sequences", "jaxpose.body_sequences", "jaxpose.vibe_db", "numpy"),
@@ -115,7 +116,8 @@ ONLY = {
   "jaxpose/protocol_types.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/protocol_table.py": ("jaxpose.metrics", "jaxpose.protocol_types"),
   "jaxpose/transforms.py": (*BASE, *ARRAYS),
-  "jaxpose/detector_errors.py": (*BASE, *ARRAYS),
+  "jaxpose/detector_places.py": (*BASE, *ARRAYS),
+  "jaxpose/detector_errors.py": (*BASE, "jaxpose.detector_places", *ARRAYS),
   "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),
   "jaxpose/joblib_pickle.py": ("numpy",),
   "jaxpose/object_npz.py": ("jaxpose.joblib_pickle", "numpy"),

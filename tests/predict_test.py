@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import re
 
@@ -68,6 +69,18 @@ def test_a_pose_is_the_model_applied_to_the_window_around_it(weights, frame):
   want = by_hand(points, weights, frame)
   assert np.abs(want[1:]).max() > 1e-2
   np.testing.assert_allclose(result[frame], want, atol=1e-5)
+
+
+def test_weights_without_lookahead_read_past_frames_alone(weights):
+  causal = dataclasses.replace(weights, info=dict(lookahead=0))
+  points = keypoints(20)
+  result = lift(points, causal)
+  half = WINDOW // 2
+  for frame in (0, 10, 19):  # the window that ends at a frame is that around an earlier
+    want = by_hand(np.concatenate([points[:1]] * half + [points]), weights, frame)
+    np.testing.assert_allclose(result[frame], want, atol=1e-5)
+  points[11:] += 50
+  np.testing.assert_array_equal(lift(points, causal)[:11], result[:11])
 
 
 def test_every_frame_has_one_pose_and_the_root_is_zero(weights):

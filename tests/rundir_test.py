@@ -34,6 +34,13 @@ def test_bundled_configs_are_found_from_anywhere(tmp_path, monkeypatch, name, va
   assert rest == variant[1:]
 
 
+def test_configs_in_folders_are_found_by_their_path(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  expected = ROOT / "configs" / "baselines" / "videopose3d_27.py"
+  for name in ("baselines/videopose3d_27", "configs/baselines/videopose3d_27.py"):
+    assert rundir.config_path(f"{name}:exact") == f"{expected}:exact"
+
+
 def test_a_file_of_the_user_comes_first(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / "mine.py").write_text("")
@@ -79,6 +86,19 @@ def test_steps_and_cadence_may_change_between_parts_of_a_run(tmp_path):
   rundir.claim_workdir(tmp_path, longer)
   assert (tmp_path / "config.json").read_text() == text
   assert json.loads((tmp_path / "config.resumed.json").read_text())["total_steps"] == 8
+
+
+def test_a_run_that_is_older_than_a_knob_goes_on(tmp_path):
+  config = base_config()
+  rundir.claim_workdir(tmp_path, config)
+  path = tmp_path / "config.json"
+  old = json.loads(path.read_text())
+  assert old["augment"].pop("side_swaps") == 0.0
+  path.write_text(json.dumps(old))
+  rundir.claim_workdir(tmp_path, config)
+  config.augment.side_swaps = 0.1
+  with pytest.raises(ValueError, match=r"augment.side_swaps 0.0 here, 0.1 asked for"):
+    rundir.claim_workdir(tmp_path, config)
 
 
 def test_a_folder_of_another_config_is_refused(tmp_path):

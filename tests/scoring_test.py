@@ -127,6 +127,44 @@ def test_the_linear_lifter_recovers_a_linear_world():
   assert np.abs(truth).mean() > 1
 
 
+class Last(nn.Module):
+  """Answers with the horizontal place of the window's last frame."""
+
+  @nn.compact
+  def __call__(self, keypoints_2d, train=False):
+    x = keypoints_2d[:, -1:, :, :1]
+    return {"joints_3d": jnp.concatenate([x, x, x], -1)}
+
+
+@pytest.mark.parametrize("lookahead", [0, 2])
+def test_every_frame_is_predicted_from_its_place_in_the_window(lookahead):
+  poses = small_data.pose_data((12, 7))
+  predict = scoring.make_predict(Last(), H36M)
+  out, frames = scoring.predict_frames(predict, {}, poses, 5, lookahead=lookahead)
+  last = poses.runs["last"][poses.run_of_frame]
+  expected = np.asarray(poses.frames["keypoints_2d"])[
+    np.minimum(frames + lookahead, last)
+  ]
+  np.testing.assert_array_equal(out[..., 0], expected[..., 0])
+
+
+def test_the_scorer_gives_models_and_baselines_a_detectors_input(poses, lifter):
+  module, variables = lifter
+  scorer = scoring.Scorer(module, lambda split: poses, window=3, batch_size=8)
+  exact, erring = (
+    scorer(variables, Evaluation("test", detector=detector), baselines="train")
+    for detector in (False, True)
+  )
+  assert erring.data.frames["joints_3d"] is exact.data.frames["joints_3d"]
+  change = erring.data.frames["keypoints_2d"] - exact.data.frames["keypoints_2d"]
+  assert (np.abs(change).max((1, 2)) > 0).all()
+  assert np.abs(erring.poses - exact.poses).max() > 1e-3
+  linear = [s.rows["linear lifter, 1 frame"]["cmu_p1"].total for s in (exact, erring)]
+  assert linear[0] < linear[1]
+  again = scorer(variables, Evaluation("test", detector=True))
+  np.testing.assert_array_equal(again.poses, erring.poses)
+
+
 def test_the_mean_pose_is_that_of_the_training_split():
   train, test = small_data.pose_data((30,), actions=("walk",)), linear_world(7, 1)
   predicted = scoring.mean_pose_baseline(train, test)

@@ -1,5 +1,6 @@
 """The loop inside this process: resuming, equal results, and what is refused."""
 
+import json
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import signal
 import numpy as np
 import pytest
 
+from jaxpose import evaluate
 from jaxpose import metrics
 from jaxpose import pretrained
 from jaxpose import train
@@ -186,6 +188,33 @@ def test_weights_are_taken_from_a_run_and_from_a_file(
     key = "['model_state']['batch_stats']['bn']['var']"
     assert np.abs(end[key] - start[key]).max() < 0.5 * np.abs(start[key] - 1).max()
     assert end["['step']"] == 1
+
+
+def test_a_run_with_another_lookahead_predicts_that_frame(
+  tiny_data_dir, tmp_path, monkeypatch
+):
+  monkeypatch.setitem(train.models.MODELS, "lifter", small_runs.Lifter)
+  losses = dict(joints=dict(fn="mpjpe", key="joints_3d"))
+  config = small_runs.small(tiny_data_dir, lookahead=0, losses=losses)
+  config.evals = dict(test=dict(split="test", protocols=("cmu_p1",)))
+  scores = small_runs.run(config, tmp_path, monkeypatch)
+  weights = pretrained.load(tmp_path)
+  assert weights.lookahead == 0
+  again = pretrained.load(pretrained.save(tmp_path / "weights.npz", weights))
+  assert again.lookahead == 0
+  evaluate.main(
+    [
+      "--weights",
+      str(tmp_path / "weights.npz"),
+      "--protocol",
+      "cmu_p1",
+      "--out",
+      str(tmp_path / "scores"),
+    ]
+  )
+  written = json.loads((tmp_path / "scores" / "scores.json").read_text())
+  total = written["lifter"]["cmu_p1"]["total"]
+  assert total == pytest.approx(scores["test/cmu_p1"], rel=1e-5)
 
 
 def test_weights_of_another_model_are_refused(

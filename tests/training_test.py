@@ -100,6 +100,7 @@ def test_each_step_draws_anew_and_a_step_always_alike(part):
   tx = optax.sgd(0.1)
   pipeline = dict(
     window=3,
+    lookahead=None,
     skeleton=poses.skeleton,
     augmentation=batches.Augmentation(label_jitter=part == "label_jitter"),
     inputs=("keypoints_2d",),

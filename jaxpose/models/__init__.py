@@ -8,6 +8,7 @@ from jaxpose.models import gla_gcn
 from jaxpose.models import glot
 from jaxpose.models import multiview
 from jaxpose.models import resnet
+from jaxpose.models import temporal_convolution
 
 MODELS = {
   "gla_gcn": gla_gcn.build,
@@ -15,6 +16,7 @@ MODELS = {
   "multiview": multiview.build,
   "multiview_lifter": multiview.build_lifter,
   "spin_resnet50": resnet.build,
+  "temporal_convolution": temporal_convolution.build,
 }
 
 

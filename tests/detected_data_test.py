@@ -1,0 +1,45 @@
+"""Splits as a detector sees them."""
+
+import numpy as np
+
+from jaxpose import detected_data
+from jaxpose.detector_errors import Errors
+from tests import small_data
+
+NOISE = Errors(noise=1.0)
+
+
+def test_the_input_errs_and_the_truth_stays():
+  poses = small_data.pose_data((300, 40))
+  made = detected_data.with_errors(poses)
+  change = made.frames["keypoints_2d"] - poses.frames["keypoints_2d"]
+  assert 0.002 < np.abs(change).mean() < 0.1
+  # In every frame of every run.
+  assert (np.abs(change).max((1, 2)) > 0).all()
+  np.testing.assert_array_equal(made.frames["joints_3d"], poses.frames["joints_3d"])
+  assert made.runs is poses.runs
+
+
+def test_a_seed_always_draws_the_same():
+  poses = small_data.pose_data((60,), actions=("walk",))
+  one, same, other = (
+    detected_data.with_errors(poses, NOISE, seed).frames["keypoints_2d"]
+    for seed in (0, 0, 1)
+  )
+  np.testing.assert_array_equal(one, same)
+  assert np.abs(one - other).max() > 1e-3
+
+
+def test_long_runs_are_drawn_in_parts(monkeypatch):
+  monkeypatch.setattr(detected_data, "_LONGEST", 32)
+  monkeypatch.setattr(detected_data, "_BATCH", 2)
+  poses = small_data.pose_data((100, 7, 33), actions=("walk", "sit", "run"))
+  made = detected_data.with_errors(poses, NOISE)
+  change = made.frames["keypoints_2d"] - poses.frames["keypoints_2d"]
+  assert (np.abs(change).max((1, 2)) > 0).all()
+  # Runs, and parts of them, draw their own.
+  first = poses.runs["first"]
+  starts = np.r_[0, 32, 64, 96, first[1:]]
+  drawn = change[starts].reshape(len(starts), -1)
+  correlation = np.corrcoef(drawn) - np.eye(len(starts))
+  assert np.abs(correlation).max() < 0.9

@@ -1,0 +1,99 @@
+"""Joints where a detector sees them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxpose import detector_places
+from jaxpose import geometry
+from jaxpose import skeletons
+from tests import small_data
+
+H36M = skeletons.get("h36m17")
+COCO = skeletons.get("coco17")
+KEY = jax.random.key(0)
+FOCAL = 2.3
+
+
+@pytest.fixture(scope="module")
+def joints():
+  """(200, 5, 17, 3): a moving cloud before a camera, the same in every window."""
+  poses = small_data.pose_data((40,), actions=("walk",))
+  clip = np.asarray(poses.frames["joints_3d"][:5])
+  return jnp.broadcast_to(jnp.asarray(clip), (200, *clip.shape))
+
+
+def seen(joints):
+  return FOCAL * joints[..., :2] / joints[..., 2:] + jnp.asarray([[[[0.1, -0.2]]]])
+
+
+def test_joints_move_by_centimetres_with_the_trunk(joints):
+  made = np.asarray(detector_places.moved_3d(KEY, joints, H36M))
+  knee = (made - joints)[:, :, H36M.index("left_knee")]
+  size = np.hypot(detector_places._BOTH, detector_places._EACH)
+  np.testing.assert_allclose(np.linalg.norm(knee, axis=-1).mean(), 1.6 * size, rtol=0.1)
+  assert knee.std(0).mean() > 3 * knee.std(1).mean()
+
+
+def test_keypoints_are_the_projection_of_the_moved_joints(joints):
+  made = jax.jit(detector_places.moved, static_argnums=3)(
+    KEY, seen(joints), joints, H36M
+  )
+  expected = seen(detector_places.moved_3d(KEY, joints, H36M))
+  np.testing.assert_allclose(made, expected, atol=1e-5)
+
+
+def test_who_turns_takes_the_offsets_along(joints):
+  turn = geometry.axis_angle_to_matrix(jnp.asarray([0.3, 0.7, -0.2]))
+  made = detector_places.moved_3d(KEY, joints, H36M)
+  turned = detector_places.moved_3d(KEY, joints @ turn.T, H36M)
+  np.testing.assert_allclose(turned, made @ turn.T, atol=1e-5)
+
+
+def test_h36m_joints_are_where_annotators_mark_them():
+  """Of somebody who stands upright and faces the camera, y down, z away from it."""
+  pose = np.zeros((17, 3), np.float32)
+  for name, x, height in (
+    *(("spine", 0, 0.25), ("thorax", 0, 0.5), ("neck", 0, 0.6), ("head", 0, 0.75)),
+    *(("left_hip", 0.1, -0.02), ("left_shoulder", 0.2, 0.45)),
+  ):
+    pose[H36M.index(name)] = x, -height, 5
+    if "left" in name:
+      pose[H36M.index(name.replace("left", "right"))] = -x, -height, 5
+  joints = jnp.broadcast_to(jnp.asarray(pose), (2000, 1, 17, 3))
+  made = np.asarray(detector_places.moved_3d(KEY, joints, H36M)).mean((0, 1))
+  expected = dict(
+    hip=(0, 0.02, 5),
+    spine=(0, -0.215, 5),
+    thorax=(0, -0.45, 5),
+    neck=(0, -0.63, 5 - 0.1),  # the face turns about, hence less than 0.11 on average
+    head=(0, -0.77, 5),
+  )
+  for name, place in expected.items():
+    np.testing.assert_allclose(made[H36M.index(name)], place, atol=0.003, err_msg=name)
+
+
+def test_left_and_right_are_moved_as_mirror_images():
+  offset = np.asarray(detector_places._offsets(KEY, 4000, COCO))
+  left, right = (offset[:, COCO.index(f"{s}_knee")] for s in ("left", "right"))
+  correlation = [np.corrcoef(left[:, c], right[:, c])[0, 1] for c in range(3)]
+  both, each = detector_places._BOTH, detector_places._EACH
+  expected = both**2 / (both**2 + each**2)
+  np.testing.assert_allclose(correlation, np.asarray([-1, 1, 1]) * expected, atol=0.03)
+  np.testing.assert_allclose(left.std(0), np.hypot(both, each), rtol=0.05)
+  nose = offset[:, COCO.index("nose")]
+  np.testing.assert_allclose(nose[:, 0].std(), each, rtol=0.06)
+  np.testing.assert_allclose(nose[:, 1:].std(0), np.hypot(both, each), rtol=0.06)
+
+
+def test_the_focal_length_is_found(joints):
+  found = detector_places._focal(seen(joints), detector_places._rays(joints))
+  np.testing.assert_allclose(found, FOCAL, rtol=1e-4)
+
+
+def test_a_skeleton_without_a_trunk_is_refused():
+  lacking = skeletons.Skeleton("stick", ("top", "end"), (-1, 0))
+  points = jnp.zeros((1, 1, 2, 3))
+  with pytest.raises(ValueError, match=r"'stick' without left_hip, .*joint_places=0"):
+    detector_places.moved(KEY, points[..., :2], points, lacking)
