@@ -54,6 +54,7 @@ def base_config() -> ml_collections.ConfigDict:
   config.augment.body = "free"  # whose shapes these are
 
   config.augment_views = ml_collections.ConfigDict()  # of multi-view data
+  config.augment_views.rigs = False  # film motion by new random cameras
   config.augment_views.mirror = True  # scenes of half of the windows
   config.augment_views.turn = True  # the world about its vertical axis
   config.augment_views.zoom = 0.0  # of crops, as a share
@@ -62,6 +63,9 @@ def base_config() -> ml_collections.ConfigDict:
   config.augment_views.erase = 0.0  # chance that a rectangle of a picture is covered
   config.augment_views.drop_views = 0.0  # chance that a view is missing
   config.augment_views.keypoint_noise = 1.0  # factor on a lifter's 2D errors
+  config.augment_views.keypoint_places = 0.0  # on the offsets of a detector's joints
+  config.augment_views.keypoint_hidden = 0.0  # share of joints that are guessed
+  config.augment_views.keypoint_swaps = 0.0  # share of frames with exchanged sides
 
   config.losses = dict(joints=dict(fn="mpjpe", key="joints_3d", weight=1.0))
   config.optimizer = dict(name="adamw", weight_decay=1e-4)

@@ -70,7 +70,8 @@ def detected(
     noisy = detector_noise(keys[1], points, skeleton)
     points = points + errors.noise * (noisy - points)
   if errors.swaps:
-    points = side_swaps(keys[2], points, skeleton, errors.swaps)
+    swapped = side_swaps(keys[2], points, skeleton, errors.swaps)
+    points = exchange_sides(points, swapped, skeleton)
   if errors.dropout:
     points, confidence = joint_dropout(keys[3], points, errors.dropout)
   if errors.exact:
@@ -150,10 +151,10 @@ def side_swaps(
   skeleton: Skeleton,
   rate: float,
   max_span: int = 9,
-) -> Float[Array, "b t j 2"]:
-  """Exchanges left and right points for spans of 1 to `max_span` frames.
+) -> Bool[Array, "b t j"]:
+  """Where a detector takes left for right, for spans of 1 to `max_span` frames.
 
-  It is done to the whole body, the joints from the hips down or those from the
+  It does so with the whole body, the joints from the hips down or those from the
   shoulders on, with equal chance. Detectors take sides for each other where they see no
   face: in windows whose person turns the back to the camera the share is 1.6 times
   `rate`, in others 0.4 times.
@@ -177,8 +178,14 @@ def side_swaps(
   seldom = _spans(keys[1], (b, t, 1), 0.4 * rate, max_span)
   groups = jnp.asarray(_limbs(skeleton))
   group = jax.random.randint(keys[2], (b,), 0, len(groups))
-  chosen = jnp.where(behind, often, seldom) & groups[group][:, None]
-  return jnp.where(chosen[..., None], keypoints_2d[:, :, skeleton.mirror], keypoints_2d)
+  return jnp.where(behind, often, seldom) & groups[group][:, None]
+
+
+def exchange_sides(
+  values: Float[Array, "b t j c"], swapped: Bool[Array, "b t j"], skeleton: Skeleton
+) -> Float[Array, "b t j c"]:
+  """Values of joints, with those of the other side where `side_swaps` says so."""
+  return jnp.where(swapped[..., None], values[:, :, skeleton.mirror], values)
 
 
 def joint_dropout(
@@ -208,6 +215,18 @@ def joint_dropout(
   seen = ~_spans(key, keypoints_2d.shape[:3], rate, max_span)
   confidence = seen.astype(keypoints_2d.dtype)
   return _fill(keypoints_2d, seen), confidence
+
+
+def guesses(
+  key: Array, points: Float[Array, "b t j 2"], rate: float, max_span: int = 9
+) -> Float[Array, "b t j 2"]:
+  """Errors of deviation 1, steady over spans that are a share `rate`; 0 elsewhere."""
+  b, t, j, _ = points.shape
+  keys = jax.random.split(key)
+  factor = jnp.asarray(_autoregression(t, 0.95))
+  slow = jax.random.normal(keys[0], points.shape)
+  slow = jnp.einsum("st,btjc->bsjc", factor, slow)
+  return jnp.where(_spans(keys[1], (b, t, j), rate, max_span)[..., None], slow, 0)
 
 
 def _limbs(skeleton: Skeleton) -> Bool[np.ndarray, "3 j"]:

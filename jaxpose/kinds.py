@@ -115,6 +115,7 @@ def _views_order(data, batch_size, config):
     frames=config.data.window,
     views=config.data.views,
     seed=config.seed,
+    by_action=config.data.sampling == "actions",
   )
 
 
@@ -124,9 +125,12 @@ def _augmentation(config):
 
 def _views_augmentation(config):
   fields = config.augment_views.to_dict()
-  noise = fields.pop("keypoint_noise")
+  own = {
+    key: fields.pop(key)
+    for key in ("rigs", *(k for k in fields if k.startswith("keypoint_")))
+  }
   scene = multiview_augment.Augmentation(**fields)
-  return multiview_batches.Augmentation(scene, noise)
+  return multiview_batches.Augmentation(scene, **own)
 
 
 def _mesh_batch(windows, key, skeleton, augmentation):

@@ -28,6 +28,7 @@ from jaxtyping import Float
 
 from jaxpose import detector_errors
 from jaxpose import multiview_augment
+from jaxpose import multiview_rigs
 from jaxpose import triangulation
 from jaxpose.geometry import Array
 from jaxpose.geometry import namespace
@@ -36,6 +37,7 @@ from jaxpose.skeletons import Skeleton
 
 # Of the box's longer side: a detector is right where its error is below.
 RIGHT = 0.05
+_GUESS = 0.08  # of the box's longer side, the deviation of a joint that is not seen
 
 
 class Augmentation(NamedTuple):
@@ -44,10 +46,18 @@ class Augmentation(NamedTuple):
   Attributes:
     scene: random changes of scene, cameras and pictures.
     keypoint_noise: factor on the errors of `keypoints_input`.
+    rigs: film the motion by new random cameras, see `multiview_rigs`.
+    keypoint_places: with `rigs`, factor on how else a detector sets its joints.
+    keypoint_hidden: share of joints that a detector only guesses.
+    keypoint_swaps: share of frames in which left and right change places.
   """
 
   scene: multiview_augment.Augmentation = multiview_augment.Augmentation()
   keypoint_noise: float = 0.0
+  rigs: bool = False
+  keypoint_places: float = 0.0
+  keypoint_hidden: float = 0.0
+  keypoint_swaps: float = 0.0
 
 
 PLAIN = Augmentation()
@@ -60,11 +70,19 @@ def training_batch(
   augmentation: Augmentation,
 ) -> dict[str, Array]:
   """The augmented batch, with inputs and targets as above."""
-  keys = jax.random.split(key)
-  windows = multiview_augment.augment(keys[0], windows, skeleton, augmentation.scene)
+  a, keys = augmentation, jax.random.split(key)
+  if a.rigs:
+    film = jax.random.fold_in(key, 2)
+    windows = multiview_rigs.film(film, windows, skeleton, a.keypoint_places)
+  windows = multiview_augment.augment(keys[0], windows, skeleton, a.scene)
   batch = with_targets(windows, skeleton)
   points, scores = detected(
-    keys[1], batch["keypoints_2d"], skeleton, augmentation.keypoint_noise
+    keys[1],
+    batch["keypoints_2d"],
+    skeleton,
+    a.keypoint_noise,
+    hidden=a.keypoint_hidden,
+    swaps=a.keypoint_swaps,
   )
   return batch | dict(keypoints_input=points, scores_input=scores)
 
@@ -107,12 +125,17 @@ def detected(
   points: Float[Array, "b v t j 2"],
   skeleton: Skeleton,
   strength: float = 1.0,
+  *,
+  hidden: float = 0.0,
+  swaps: float = 0.0,
 ) -> tuple[Float[Array, "b v t j 2"], Float[Array, "b v t j"]]:
   """2D poses as a detector might give them, and how sure it might be.
 
-  Errors are `detector_errors.detector_noise` times `strength`. The confidence is
-  near 1 where the error is below 5 % of the box and near 0 where it is above, and as
-  uncertain as a network's: its logit has a deviation of 1.
+  Errors are `detector_errors.detector_noise` times `strength`, and where a joint is
+  hidden, of which spans make up that share, a slow error of `_GUESS` of the box. The
+  confidence is near 1 where the error is below 5 % of the box and near 0 where it is
+  above, and as uncertain as a network's: its logit has a deviation of 1. Of swapped
+  sides a detector knows nothing; see `detector_errors.side_swaps`.
   """
   if not strength:
     return points, jnp.ones(points.shape[:-1], points.dtype)
@@ -121,9 +144,22 @@ def detected(
   flat = points.reshape(b * v, *rest)
   noise = detector_errors.detector_noise(keys[0], flat, skeleton) - flat
   noise = strength * noise.reshape(points.shape)
+  if hidden:
+    more = detector_errors.guesses(jax.random.fold_in(key, 2), flat, hidden)
+    noise = noise + (2 / SCALE) * _GUESS * more.reshape(points.shape)
   error = jnp.sqrt((noise * noise).sum(-1)) * (SCALE / 2)  # of the box
   logit = 4 * (1 - error / RIGHT) + jax.random.normal(keys[1], error.shape)
-  return points + noise, jax.nn.sigmoid(logit)
+  found, scores = points + noise, jax.nn.sigmoid(logit)
+  if not swaps:
+    return found, scores
+  found, scores = (x.reshape(b * v, *rest[:2], -1) for x in (found, scores))
+  swapped = detector_errors.side_swaps(
+    jax.random.fold_in(key, 3), found, skeleton, swaps
+  )
+  found, scores = (
+    detector_errors.exchange_sides(x, swapped, skeleton) for x in (found, scores)
+  )
+  return found.reshape(points.shape), scores.reshape(points.shape[:-1])
 
 
 def box_share(

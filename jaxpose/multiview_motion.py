@@ -14,6 +14,8 @@ from jaxtyping import Float
 from jaxpose import cameras
 from jaxpose import multiview_crops
 from jaxpose import skeletons
+from jaxpose.geometry import Array
+from jaxpose.geometry import namespace
 from jaxpose.multiview_data import MultiviewData
 from jaxpose.multiview_data import Source
 from jaxpose.multiview_data import filled
@@ -99,13 +101,14 @@ def load(folder: str | os.PathLike, split: str = "train", **options) -> Multivie
 
 
 def boxes(
-  points: Float[np.ndarray, "*b j 2"], present: Bool[np.ndarray, "*b"]
-) -> Float[np.ndarray, "*b 4"]:
+  points: Float[Array, "*b j 2"], present: Bool[Array, "*b"]
+) -> Float[Array, "*b 4"]:
   """Boxes (cx, cy, w, h) as wide as the body's surface; 1 by 1 where it is absent."""
+  xp = namespace(points, present)
   low, high = points.min(-2), points.max(-2)
-  made = np.concatenate([(low + high) / 2, np.maximum(SURFACE * (high - low), 1)], -1)
-  empty = np.asarray([0, 0, 1, 1], made.dtype)
-  return np.where(present[..., None], made, empty).astype(np.float32)
+  made = xp.concatenate([(low + high) / 2, xp.maximum(SURFACE * (high - low), 1)], -1)
+  empty = xp.broadcast_to(xp.asarray([0, 0, 1, 1], made.dtype), made.shape)
+  return xp.where(present[..., None], made, empty).astype(xp.float32)
 
 
 def _motion(name: str, rig: list[dict], size: int, scale: float):

@@ -48,6 +48,7 @@ class TrainingOrder:
 
   An epoch visits every clip once, at a random first frame, with a random choice of
   views in random order. Views that a clip does not have are masked and come last.
+  By action there are no epochs: see `data.TrainingOrder`.
   """
 
   def __init__(
@@ -58,6 +59,7 @@ class TrainingOrder:
     frames: int,
     views: int | None = None,
     seed: int = 0,
+    by_action: bool = False,
   ):
     """Prepares the order; nothing is drawn yet.
 
@@ -67,6 +69,8 @@ class TrainingOrder:
       frames: of a window.
       views: of a window; all if None.
       seed: of the order.
+      by_action: draw first an action, with a chance that goes with the square root of
+        its frames, then one of its clips, with one that goes with its frames.
 
     Raises:
       ValueError: no clip is long enough, or there are not as many views.
@@ -77,6 +81,13 @@ class TrainingOrder:
     self._room = data.lengths - frames + 1
     self._absent = ~data.clips["view_mask"].any(1)
     self._size, self._views, self._seed = batch_size, views, seed
+    self._share = None
+    if by_action:
+      names = np.asarray([data.sources[clip].action for clip in self._long])
+      _, action = np.unique(names, return_inverse=True)
+      share = data.lengths[self._long] / data.lengths[self._long].sum()
+      share = share / np.sqrt(np.bincount(action, share))[action]
+      self._share = share / share.sum()
 
   @property
   def steps_per_epoch(self) -> int:
@@ -87,6 +98,9 @@ class TrainingOrder:
     """The index of the batch of a step (from 0)."""
     n, chosen = len(self._long), []
     at = step * self._size
+    if self._share is not None:
+      drawn = np.random.default_rng([self._seed, 0, step])
+      chosen = drawn.choice(n, self._size, p=self._share)
     while len(chosen) < self._size:
       epoch, first = divmod(at + len(chosen), n)
       order = np.random.default_rng([self._seed, 0, epoch]).permutation(n)

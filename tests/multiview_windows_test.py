@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,18 @@ def test_windows_longer_than_the_clips_are_refused(clips):
 def test_more_views_than_there_are_is_refused(clips):
   with pytest.raises(ValueError, match="got 5 views, expected 1 to 3"):
     multiview_windows.TrainingOrder(clips, 2, frames=1, views=5)
+
+
+def test_by_action_rare_actions_come_more_often_than_by_frames(clips):
+  sources = tuple(
+    s._replace(action="rare" if i == 0 else "common")
+    for i, s in enumerate(clips.sources)
+  )
+  named = dataclasses.replace(clips, sources=sources)
+  order = multiview_windows.TrainingOrder(named, 500, frames=2, by_action=True)
+  frames = clips.lengths / clips.lengths.sum()
+  expected = np.sqrt(frames[0]) / (np.sqrt(frames[0]) + np.sqrt(1 - frames[0]))
+  drawn = np.concatenate([order(step).clip for step in range(4)])
+  assert abs((drawn == 0).mean() - expected) < 0.04 < expected - frames[0]
+  np.testing.assert_array_equal(order(3).clip, order(3).clip)
+  assert (order(3).clip != order(4).clip).any()

@@ -1,0 +1,138 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxpose import cameras
+from jaxpose import multiview_batches
+from jaxpose import multiview_rigs
+from jaxpose import skeletons
+from jaxpose import triangulation
+
+H36M = skeletons.get("h36m17")
+
+
+def standing(b=2, t=3, v=4, size=64):
+  """Windows of people who face +y and stand about."""
+  rng = np.random.default_rng(0)
+  pose = rng.normal(0, 0.05, (17, 3)) + np.asarray([0, 0, 0.9])
+  for name, place in dict(
+    right_hip=(0.13, 0, 0.9),
+    left_hip=(-0.13, 0, 0.9),
+    thorax=(0, 0, 1.4),
+    hip=(0, 0, 0.9),
+    neck=(0, 0, 1.5),
+    head=(0, 0, 1.7),
+    left_shoulder=(-0.2, 0, 1.4),
+    right_shoulder=(0.2, 0, 1.4),
+    left_foot=(-0.1, 0, 0.1),
+    right_foot=(0.1, 0, 0.1),
+  ).items():
+    pose[H36M.index(name)] = place
+  places = rng.uniform(-1, 1, (b, 1, 1, 3)) * [1, 1, 0]
+  joints = np.tile(pose[None, None], (b, t, 1, 1)) + places
+  return dict(
+    images=jnp.zeros((b, t, v, 0, size, 3), jnp.uint8),
+    view_mask=jnp.ones((b, t, v), bool),
+    intrinsics=jnp.ones((b, t, v, 9)),
+    camera_rotation=jnp.zeros((b, v, 3, 3)),
+    camera_position=jnp.zeros((b, v, 3)),
+    boxes=jnp.ones((b, t, v, 4)),
+    keypoints_2d=jnp.zeros((b, t, v, 17, 2)),
+    keypoints_valid=jnp.ones((b, t, v, 17), bool),
+    visible=jnp.ones((b, t, v, 17), bool),
+    joints_3d=jnp.float32(joints),
+    joints_valid=jnp.ones((b, t, 17), bool),
+    frame_mask=jnp.ones((b, t), bool),
+  )
+
+
+def test_new_cameras_see_the_joints_where_they_are():
+  windows = multiview_rigs.film(jax.random.key(0), standing(), H36M)
+  batch = multiview_batches.with_targets(windows, H36M)
+  rays = triangulation.crop_rays(batch["keypoints_2d"], batch["crop_intrinsics"])
+  points, valid = triangulation.triangulate(
+    jnp.swapaxes(rays, 1, 2),
+    windows["camera_rotation"][:, None],
+    windows["camera_position"][:, None],
+  )
+  assert np.asarray(valid).all()
+  np.testing.assert_allclose(points, windows["joints_3d"], atol=2e-3)
+  assert np.abs(batch["keypoints_2d"]).max() < 1
+
+
+def test_rigs_differ_in_everything_and_fill_their_ranges():
+  target = jnp.asarray([[1.0, -2.0, 0.9]] * 500)
+  turn, position, focal = map(
+    np.asarray, multiview_rigs.rigs(jax.random.key(1), target, 4)
+  )
+  np.testing.assert_allclose(
+    turn @ turn.swapaxes(-1, -2), np.tile(np.eye(3), (500, 4, 1, 1)), atol=1e-5
+  )
+  offset = position - np.asarray(target)[:, None]
+  far = np.linalg.norm(offset[..., :2], axis=-1)
+  azimuth = np.arctan2(offset[..., 1], offset[..., 0])
+  roll = np.degrees(np.arcsin(np.clip(turn[..., 0, 2], -1, 1)))
+  for got, (low, high) in (
+    (far, multiview_rigs.DISTANCE),
+    (position[..., 2], multiview_rigs.HEIGHT),
+    (focal, multiview_rigs.FOCAL),
+    (azimuth, (-np.pi, np.pi)),
+    (roll, (-10, 10)),
+  ):
+    room = 0.05 * (high - low)
+    assert low - 1e-3 <= got.min() < low + room
+    assert high - room < got.max() <= high + 1e-3
+    # Neither by rig nor by camera are they alike.
+    assert got.std(1).min() > 0
+    assert got.std(0).min() > 0.2 * got.std()
+
+
+def test_cameras_look_at_the_person():
+  target = jnp.asarray([[1.0, -2.0, 0.9]] * 50)
+  turn, position, _ = multiview_rigs.rigs(jax.random.key(1), target, 4)
+  seen = cameras.world_to_camera(
+    jnp.tile(target[:, None, None], (1, 4, 1, 1)), turn, position
+  )
+  assert (np.abs(seen[..., :2]) < 0.35 * seen[..., 2:]).all()
+
+
+def test_some_views_miss_the_person_for_some_frames():
+  windows = multiview_rigs.film(jax.random.key(0), standing(400, 8), H36M)
+  mask = np.asarray(windows["view_mask"])
+  assert 0.01 < 1 - mask.mean() < multiview_rigs.LEAVES
+  assert (mask.any(1) & ~mask.all(1)).any()
+
+
+def test_other_places_of_joints_show_in_2d_alone():
+  windows = standing(20, 4)
+  exact, moved = (
+    multiview_rigs.film(jax.random.key(0), windows, H36M, places)
+    for places in (0.0, 1.0)
+  )
+  np.testing.assert_array_equal(exact["joints_3d"], moved["joints_3d"])
+  np.testing.assert_array_equal(exact["camera_position"], moved["camera_position"])
+  apart = np.abs(np.asarray(exact["keypoints_2d"] - moved["keypoints_2d"])).mean()
+  assert 0.3 < apart < 3  # pixels of 64
+
+
+def test_exchanged_sides_take_their_scores_along():
+  points = jnp.tile(jnp.linspace(-0.8, 0.8, 17)[:, None], (64, 2, 8, 1, 2))
+  plain, sure = multiview_batches.detected(jax.random.key(0), points, H36M)
+  found, scores = multiview_batches.detected(jax.random.key(0), points, H36M, swaps=0.2)
+  swapped = np.asarray((found != plain).any(-1))
+  assert 0.02 < swapped.mean() < 0.4
+  for got, before in ((found, plain), (scores[..., None], sure[..., None])):
+    other = np.asarray(before)[..., H36M.mirror, :]
+    want = np.where(swapped[..., None], other, before)
+    np.testing.assert_array_equal(got, want)
+
+
+def test_hidden_joints_are_guessed_and_not_sure():
+  points = jnp.tile(jnp.linspace(-0.8, 0.8, 17)[:, None], (64, 2, 8, 1, 1))
+  points = jnp.broadcast_to(points, (64, 2, 8, 17, 2))
+  plain, _ = multiview_batches.detected(jax.random.key(0), points, H36M)
+  found, sure = multiview_batches.detected(jax.random.key(0), points, H36M, hidden=0.2)
+  hidden = np.asarray((found != plain).any(-1))
+  assert 0.15 < hidden.mean() < 0.25
+  sure = np.asarray(sure)
+  assert np.median(sure[hidden]) < 0.5 < 0.8 < np.median(sure[~hidden])
