@@ -82,11 +82,19 @@ def make(
   )
 
 
-def save(path: str | os.PathLike, pretrained: Pretrained) -> pathlib.Path:
+def save(
+  path: str | os.PathLike, pretrained: Pretrained, *, half: bool = False
+) -> pathlib.Path:
   """Writes a weights file; a path without `.npz` is a folder for `weights.npz`.
+
+  Args:
+    path: of the file.
+    pretrained: the weights.
+    half: store them in half precision (they are float32 again when loaded).
 
   Raises:
     FileExistsError: the file is there; saved weights are never overwritten.
+    ValueError: a number is too large for half precision.
   """
   path = pathlib.Path(path).expanduser()
   if path.suffix != ".npz":
@@ -97,6 +105,14 @@ def save(path: str | os.PathLike, pretrained: Pretrained) -> pathlib.Path:
     )
   flat = traverse_util.flatten_dict(pretrained.variables, sep="/")
   arrays = {key: np.asarray(value) for key, value in flat.items()}
+  if half:
+    large = [k for k, v in arrays.items() if np.abs(v).max(initial=0) > 65504]
+    if large:
+      raise ValueError(
+        f"got numbers over 65504 in {large[0]}, expected smaller ones; save these "
+        "weights with half=False."
+      )
+    arrays = {key: value.astype(np.float16) for key, value in arrays.items()}
   arrays["metadata"] = np.asarray(json.dumps(describe(pretrained)))
   return whole_files.write(path, lambda file: np.savez_compressed(file, **arrays))
 
@@ -176,6 +192,10 @@ def _read(path: pathlib.Path) -> Pretrained:
       f"{path} is an .npz file without jaxpose's metadata, expected one written by "
       "jaxpose.pretrained.save or python -m jaxpose.convert."
     ) from error
+  arrays = {
+    key: value.astype(np.float32) if value.dtype == np.float16 else value
+    for key, value in arrays.items()
+  }
   variables = traverse_util.unflatten_dict(arrays, sep="/")
   result = make(variables=variables, **found)
   check(result.module, variables, result.window, result.input_skeleton, str(path))

@@ -79,6 +79,35 @@ def test_a_folder_takes_a_file_of_the_usual_name(tmp_path):
   same(pretrained.load(tmp_path / "a" / "b").variables, weights().variables)
 
 
+def test_half_precision_is_for_storage_alone(tmp_path):
+  whole = weights()
+  path = pretrained.save(tmp_path / "half.npz", whole, half=True)
+  with np.load(path) as stored:
+    assert {stored[k].dtype for k in stored.files if k != "metadata"} == {
+      np.dtype("float16")
+    }
+  pairs = zip(
+    jax.tree.leaves(pretrained.load(path).variables),
+    jax.tree.leaves(whole.variables),
+    strict=True,
+  )
+  for got, want in pairs:
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-6)
+
+
+def test_numbers_that_half_precision_cannot_hold_are_refused(tmp_path):
+  large = weights()
+  leaves, tree = jax.tree.flatten(large.variables)
+  large = dataclasses.replace(
+    large,
+    variables=tree.unflatten([np.float32(1e5) * np.ones_like(leaves[0]), *leaves[1:]]),
+  )
+  with pytest.raises(ValueError, match=r"over 65504 in .*; save .* half=False"):
+    pretrained.save(tmp_path / "half.npz", large, half=True)
+  assert not (tmp_path / "half.npz").exists()
+
+
 def test_saved_weights_are_never_overwritten(file):
   before = file.read_bytes()
   with pytest.raises(FileExistsError, match="never overwritten; choose another folder"):

@@ -1,0 +1,75 @@
+r"""Puts the weights of a finished run into `weights/` under a name.
+
+Run: python tools/release_weights.py NAME --workdir=runs/lift_27 --scores=SCORES \
+       --about="GLA-GCN, 27 frames, ..." [--file=lift_27.npz] [--half]
+
+`--scores` are folders that `python -m jaxpose.evaluate --out` wrote for this run; what the
+index and the file say of it comes from there and from the run's config.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+from jaxpose import pretrained
+
+WEIGHTS = pathlib.Path(__file__).resolve().parent.parent / "weights"
+
+
+def main() -> None:
+  """The command."""
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("name")
+  parser.add_argument("--workdir", type=pathlib.Path, required=True)
+  parser.add_argument("--step", default="last")
+  parser.add_argument("--scores", type=pathlib.Path, nargs="+", required=True)
+  parser.add_argument("--about", required=True)
+  parser.add_argument("--file", help="default: the name, with _ for -")
+  parser.add_argument("--half", action="store_true", help="store half precision")
+  args = parser.parse_args()
+  index = pretrained.released()
+  if args.name in index:
+    parser.error(f"{args.name} is released already; a better file gets a new name.")
+  loaded = pretrained.load(args.workdir, step=args.step)
+  config = json.loads((args.workdir / "config.json").read_text())
+  info = dict(
+    data=config["data"]["name"],
+    builder_config=config["data"]["builder_config"],
+    split=config["data"]["split"],
+    steps=loaded.info["step"],
+    seed=config["seed"],
+    command=_command(config["command"]),
+    test={folder.name: _scores(folder) for folder in args.scores},
+  )
+  knobs = ("views", "crop_size", "stride", "lookahead")
+  info |= {key: loaded.info[key] for key in knobs if loaded.info.get(key) is not None}
+  path = WEIGHTS / (args.file or f"{args.name.replace('-', '_')}.npz")
+  released = dataclasses.replace(loaded, info=info)
+  pretrained.save(path, released, half=args.half)
+  digest = hashlib.sha256(path.read_bytes()).hexdigest()
+  index[args.name] = dict(file=path.name, sha256=digest, about=args.about)
+  (WEIGHTS / "index.json").write_text(json.dumps(index, indent=2) + "\n")
+  print(
+    f"{path.name}: {path.stat().st_size / 1e6:.1f} MB\n{json.dumps(info, indent=2)}"
+  )
+
+
+def _command(command: str) -> str:
+  """As a user types it: without the folders of this machine."""
+  words = command.split()[1:]
+  hidden = ("--workdir", "--config.data.manual_dir", "--config.data.data_dir")
+  kept = [word for word in words if not word.startswith(hidden)]
+  return " ".join(["python -m jaxpose.train", *kept])
+
+
+def _scores(folder: pathlib.Path) -> dict[str, float]:
+  """Protocol to total, of the model."""
+  rows = json.loads((folder / "scores.json").read_text())
+  model = rows[list(rows)[-1]]
+  return {name: round(result["total"], 2) for name, result in model.items()}
+
+
+if __name__ == "__main__":
+  main()
