@@ -71,13 +71,17 @@ def inputs(windows: dict[str, Array]) -> dict[str, Array]:
   """The windows with what the network takes, for evaluation.
 
   features: (b, t, c), as they are; or keypoints_crop: (b, t, 17, 5), COCO's joints, see
-  `keypoint_crops.network_input`, all of them seen.
+  `keypoint_crops.network_input`, all of them seen; or those of a detector, if
+  `detected_data.with_errors` gave them.
   """
   if "features" in windows:
     return windows
-  points = windows["keypoints_2d"]
-  points = skeleton_maps.convert(points, SKELETON.name, INPUT.name)
-  confidence = jnp.ones(points.shape[:-1], points.dtype)
+  if "detected_2d" in windows:
+    points, confidence = windows["detected_2d"], windows["detected_confidence"]
+  else:
+    points = windows["keypoints_2d"]
+    points = skeleton_maps.convert(points, SKELETON.name, INPUT.name)
+    confidence = jnp.ones(points.shape[:-1], points.dtype)
   crop = keypoint_crops.window_crop(points, confidence)
   made = keypoint_crops.network_input(points, confidence, crop)
   return windows | dict(keypoints_crop=made)

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from jaxpose import body as bodies
 from jaxpose import body_files
+from jaxpose import detected_data
 from jaxpose import geometry
 from jaxpose import mesh_batches
 from jaxpose import mesh_draw
@@ -59,6 +60,9 @@ class MeshScorer:
     """
     self._load, self._window, self._mesh = load, window, mesh
     self._batch_size = batch_size
+    self._detected = functools.cache(
+      lambda *source: detected_data.with_errors(load(*source))
+    )
     self._body = body_files.load(body or getattr(module, "body", None) or "free")
     keys = ("rotations", "betas", "global_rotations", "global_betas")
 
@@ -95,6 +99,12 @@ class MeshScorer:
       raise ValueError("got flip=True, expected False: bodies are not averaged.")
     skeleton = _skeleton(evaluation.protocols)
     data = self._load(*evaluation.source)
+    if evaluation.detector:
+      if "features" in data.frames:
+        raise ValueError(
+          "got detector=True with image features, expected data of 2D keypoints."
+        )
+      data = self._detected(*evaluation.source)
     out, frames = scoring.predict_frames(
       self._predict,
       variables,

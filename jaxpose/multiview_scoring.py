@@ -90,6 +90,11 @@ class MultiviewScorer:
       ValueError: flip averaging or a stride is asked for, which clips do not have; or
         nothing is known that a prediction could be compared with.
     """
+    if evaluation.detector:
+      raise ValueError(
+        "got detector=True, expected False: of several views, lifters are scored on "
+        "2D with a detector's errors anyway."
+      )
     if evaluation.flip or evaluation.every != 1:
       raise ValueError(
         f"got flip={evaluation.flip} and every={evaluation.every}, expected False and "

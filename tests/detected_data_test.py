@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxpose import detected_data
+from jaxpose import skeleton_maps
 from jaxpose.detector_errors import Errors
 from tests import small_data
 
@@ -43,3 +44,15 @@ def test_long_runs_are_drawn_in_parts(monkeypatch):
   drawn = change[starts].reshape(len(starts), -1)
   correlation = np.corrcoef(drawn) - np.eye(len(starts))
   assert np.abs(correlation).max() < 0.9
+
+
+def test_bodies_keep_their_keypoints_and_get_those_of_a_detector():
+  poses = small_data.mesh_data((20, 9))
+  made = detected_data.with_errors(poses).frames
+  for key in poses.frames:
+    assert made[key] is poses.frames[key]
+  exact = skeleton_maps.convert(poses.frames["keypoints_2d"], "spin49", "coco17")
+  assert made["detected_2d"].shape == exact.shape
+  assert (np.abs(made["detected_2d"] - exact).max((1, 2)) > 0).all()
+  hidden = made["detected_confidence"] == 0
+  assert 0.01 < hidden.mean() < 0.1

@@ -158,6 +158,45 @@ def test_tails_are_reversed_within_each_run():
   np.testing.assert_array_equal(at, [0, 1, 3, 2, 5, 4, 6])
 
 
+def test_a_detectors_errors_reach_the_network_and_not_the_truth(poses):
+  class Seen(Constant):
+    """Tells by its betas how wide the keypoints it is given are, and how sure."""
+
+    @nn.compact
+    def __call__(self, keypoints):
+      out = super().__call__(keypoints)
+      width = keypoints[..., 0].std((1, 2)) + keypoints[..., -1].mean((1, 2))
+      return out | dict(betas=out["betas"] + width[:, None, None])
+
+  module = Seen()
+  variables = module.init(jax.random.key(0), jnp.zeros((1, 4, 17, 5)))
+  score = mesh_scoring.MeshScorer(
+    module,
+    lambda split: poses,
+    window=4,
+    inputs=("keypoints_crop",),
+    body="free_small",
+    batch_size=8,
+  )
+  exact, erring = (
+    score(variables, Evaluation("test", NAMES, detector=detector))
+    for detector in (False, True)
+  )
+  np.testing.assert_array_equal(
+    exact.data.frames["joints_3d"], erring.data.frames["joints_3d"]
+  )
+  assert np.abs(exact.poses - erring.poses).max() > 1e-4
+  same = [s.rows["global branch alone"]["mesh14_p1"].total for s in (exact, erring)]
+  assert same[0] == same[1]
+
+
+def test_a_detector_has_nothing_to_do_with_image_features(poses):
+  frames = poses.frames | dict(features=np.zeros((poses.num_frames, 2), np.float32))
+  some = poses.__class__(frames, poses.runs, poses.views, poses.skeleton)
+  with pytest.raises(ValueError, match="got detector=True with image features"):
+    scorer(lambda split: some)({}, Evaluation("test", NAMES, detector=True))
+
+
 def test_flip_averaging_is_refused(poses):
   with pytest.raises(ValueError, match="got flip=True, expected False: bodies"):
     scorer(lambda split: poses)({}, Evaluation("test", NAMES, flip=True))

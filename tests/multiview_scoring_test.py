@@ -245,6 +245,14 @@ def test_averaging_and_strides_are_refused(clips, options):
     scorer({}, Evaluation("test", ("cmu_p1",), **options))
 
 
+def test_a_detector_is_refused_for_it_is_there_anyway(clips):
+  scorer = multiview_scoring.MultiviewScorer(
+    Lifter(), lambda *_: clips, window=4, inputs=LIFTER
+  )
+  with pytest.raises(ValueError, match="lifters are scored on 2D with a detector's"):
+    scorer({}, Evaluation("test", ("cmu_p1",), detector=True))
+
+
 def test_devices_share_a_batch(clips):
   mesh = jax.sharding.Mesh(np.asarray(jax.devices()), ("data",))
   scorer = multiview_scoring.MultiviewScorer(
