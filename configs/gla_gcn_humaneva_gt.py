@@ -7,6 +7,7 @@ Not trained here: prepare the files that datasets/humaneva/README.md names.
 Run: python -m jaxpose.train --config=configs/gla_gcn_humaneva_gt.py \
   --config.data.manual_dir=FOLDER
 
+Hardware: two GPUs are the released code's default; times are not known to us.
 Published: a table by person and action that is not at hand. It may count the last chunk
 of each action alone, which the protocol humaneva_p1_last_chunk does. Ours: -.
 """

@@ -9,6 +9,7 @@ Not trained here: prepare the files that datasets/mpi_inf_3dhp/README.md names.
 Run: python -m jaxpose.train --config=configs/gla_gcn_mpi_inf_3dhp.py \
   --config.data.manual_dir=FOLDER
 
+Hardware: eight processes in the authors' script; which GPUs is not known to us.
 Published: a row whose numbers are not at hand in a text to quote. Ours: -.
 """
 

@@ -10,6 +10,7 @@ Run: python -m jaxpose.train --config=configs/glot_3dpw_without_3dpw.py \
   --config.data.manual_dir=DB \
   --config.init_spin=spin_model_checkpoint.pth.tar
 
+Hardware of the authors: not known to us.
 Published, mm: 3DPW 53.5 PA-MPJPE, 89.9 MPJPE, 107.8 MPVPE, 6.7 acceleration. Ours: -.
 """
 

@@ -9,6 +9,7 @@ Run: python -m jaxpose.train --config=configs/glot_h36m_3dhp.py \
   --config.data.manual_dir=DB \
   --config.init_spin=spin_model_checkpoint.pth.tar
 
+Hardware of the authors: not known to us.
 Published, mm: Human3.6M 46.3 PA-MPJPE, 67.0 MPJPE, 3.6 acceleration; MPI-INF-3DHP 61.5,
 93.9, 7.9. Ours: -.
 """

@@ -88,17 +88,21 @@ def build(
     Folder of the built version, for `tfds.builder_from_directory`.
 
   Raises:
-    ValueError: unknown dataset or config, no process, or Beam is not installed.
+    ValueError: unknown dataset or config, no process, a package is not installed, or
+      the builder has nothing that Beam could do.
     FileNotFoundError: the raw files are missing.
     ChildProcessError: a process was ended from outside.
   """
-  import tensorflow_datasets as tfds
+  from jaxpose import build_packages
 
-  from jaxpose import build_jobs
-  from jaxpose import build_shuffle
+  with build_packages.named(name):
+    import tensorflow_datasets as tfds
 
-  options = _beam_options(beam_options)
-  cls = builder_cls(name)
+    from jaxpose import build_jobs
+    from jaxpose import build_shuffle
+
+    options = _beam_options(beam_options)
+    cls = builder_cls(name)
   config = _config(cls, name, config)
   if manual_dir is not None and not pathlib.Path(manual_dir).expanduser().is_dir():
     raise FileNotFoundError(
@@ -120,12 +124,15 @@ def build(
   try:
     # TFDS's own two lines on stdout say "Unknown size"; its bars go to stderr.
     with (
+      build_packages.named(name),
       contextlib.redirect_stdout(io.StringIO()),
       build_shuffle.on_disk(),
       build_jobs.building(
         unfinished, code=[_FOLDER], processes=processes, beam=options is not None
       ) as jobs,
     ):
+      if options is not None:
+        build_jobs.require(builder, jobs)
       builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(
           manual_dir=manual_dir, beam_options=options
@@ -138,8 +145,6 @@ def build(
   except OSError:
     if not _is_complete(version_dir):  # else another process was first
       raise
-  if options is not None and not jobs.used:
-    print(f"{name}: built without Beam, since this builder has no jobs for it.")
   counts = ", ".join(f"{s} {i.num_examples}" for s, i in builder.info.splits.items())
   seconds = time.monotonic() - start
   print(f"{name}: built in {seconds:.1f} s, records: {counts}.", flush=True)

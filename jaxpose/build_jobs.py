@@ -10,6 +10,7 @@ there; see `jaxpose.build_tasks` for when they count.
 import collections
 import contextlib
 import dataclasses
+import functools
 import multiprocessing
 import os
 import pathlib
@@ -137,6 +138,24 @@ def building(
     if build.pool is not None:
       build.stop.set()  # after the example that is being made
       build.pool.shutdown(cancel_futures=True)
+
+
+def require(builder, build: _Build) -> None:
+  """Lets a TFDS builder refuse to be built, before it reads much, if it has no jobs."""
+  split_generators = builder._split_generators
+
+  @functools.wraps(split_generators)
+  def checked(*args, **kwargs):
+    found = split_generators(*args, **kwargs)
+    if not build.used:
+      raise ValueError(
+        f"dataset {builder.info.full_name!r}: got --beam, expected a builder with jobs "
+        "for it: this one holds numbers only and is built in one process; leave --beam "
+        "away."
+      )
+    return found
+
+  builder._split_generators = checked
 
 
 def _local(build: _Build, tasks: list[build_tasks.Task], quick: bool) -> Iterator:

@@ -113,14 +113,21 @@ def _run(args: argparse.Namespace) -> None:
   # One's own data may be a test split alone.
   baselines = "train" if "train" in kinds.splits(folder) else None
   scored = scorer(loaded.variables, evaluation, label=label, baselines=baselines)
-  text = report_text(scored, evaluation, title=f"{name} {args.split}")
-  print(text)
+  told = dict(title=f"{name} {args.split}", data=name)
+  print(report_text(scored, evaluation, **told))
   if args.out:
-    write_report(args.out, scored, evaluation, title=f"{name} {args.split}")
+    write_report(args.out, scored, evaluation, **told)
 
 
-def report_text(scored, evaluation: Evaluation, title: str) -> str:
-  """Markdown: the comparison, then each protocol in full by action."""
+def report_text(scored, evaluation: Evaluation, title: str, data: str = "") -> str:
+  """Markdown: the comparison, then each protocol in full with its table.
+
+  Args:
+    scored: what the scorer of the data returns.
+    evaluation: that was asked for.
+    title: of the page.
+    data: name of the dataset; where it is not a protocol's own, that is said.
+  """
   model = list(scored.rows)[-1]
   parts = [
     f"# {title}: {scored.num_frames:,} frames"
@@ -129,21 +136,34 @@ def report_text(scored, evaluation: Evaluation, title: str) -> str:
     scored.table(),
   ]
   if not isinstance(scored, Scored):  # of several views
-    parts += [scored.describe(name) for name in scored.results[model]]
+    for name in scored.results[model]:
+      parts += [*_elsewhere(name, evaluation, data), scored.describe(name)]
     return "\n\n".join(parts) + "\n"
   for name in evaluation.protocols:
-    protocol = protocols.get(name)
-    parts.append(
-      f"{name}: {len(protocol.joints)} joints ({protocol.skeleton}), root "
-      f"{protocol.root}, alignment {protocol.alignment}, averaged over "
-      f"{protocol.averaging}. {protocol.source}. {protocol.note}\n\n"
-      + protocols.format_table(scored.rows[model][name])
-    )
+    described = protocols.describe(protocols.get(name))
+    table = protocols.format_table(scored.rows[model][name])
+    parts += [*_elsewhere(name, evaluation, data), described, table]
   return "\n\n".join(parts) + "\n"
 
 
+def _elsewhere(name: str, evaluation: Evaluation, data: str) -> list[str]:
+  """A sentence if the protocol is defined on other data than are scored."""
+  protocol = protocols.get(name)
+  own = protocol.data
+  if not own or not data or (data == own and evaluation.split == "test"):
+    return []
+  return [
+    f"Not to be compared with published numbers: {name} is defined on test of {own}, "
+    f"and this is {evaluation.split} of {data}."
+  ]
+
+
 def write_report(
-  folder: str | os.PathLike, scored, evaluation: Evaluation, title: str
+  folder: str | os.PathLike,
+  scored,
+  evaluation: Evaluation,
+  title: str,
+  data: str = "",
 ) -> pathlib.Path:
   """Writes `scores.json`, `scores.md` and `scores.png` into a new folder.
 
@@ -159,11 +179,21 @@ def write_report(
   if isinstance(scored, Scored):
     numbers = {
       label: {
-        name: dict(total=r.total, unit=r.protocol.unit, rows=r.table)
+        name: dict(
+          total=r.total,
+          unit=r.protocol.unit,
+          totals=r.totals,
+          rows=r.table,
+          frames=r.frames,
+          joint_groups=r.joint_table,
+        )
         for name, r in results.items()
       }
       for label, results in scored.rows.items()
     }
+    for name, result in scored.rows[list(scored.rows)[-1]].items():
+      described = protocols.describe(result.protocol)
+      numbers[list(scored.rows)[-1]][name] |= dict(protocol=described)
   else:
     numbers = {
       label: {
@@ -178,7 +208,7 @@ def write_report(
     for name in scored.results[list(scored.rows)[-1]]:
       text = scored.describe(name)
       numbers[list(scored.rows)[-1]][name] |= dict(protocol=text.split("\n\n|")[0])
-  (folder / "scores.md").write_text(report_text(scored, evaluation, title))
+  (folder / "scores.md").write_text(report_text(scored, evaluation, title, data))
   scored.draw(folder / "scores.png", title=title)
   # Last, for it is what says that there are scores.
   content = (json.dumps(numbers, indent=2) + "\n").encode()

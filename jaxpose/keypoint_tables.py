@@ -27,7 +27,13 @@ def read_csv(path: pathlib.Path) -> list[Track]:
   """The tracks of a CSV file; a skeleton is known by the names of its joints."""
   with path.open(newline="", encoding="utf-8-sig") as file:
     rows = list(csv.DictReader(file, skipinitialspace=True))
-  columns = list(rows[0]) if rows else []
+  columns = [column for column in rows[0] if column is not None] if rows else []
+  for number, row in enumerate(rows, 1):
+    if None in row or None in row.values():
+      raise ValueError(
+        f"got row {number} of {len(rows)} with fewer or more cells than the "
+        f"{len(columns)} of the header, expected as many; is the file whole?"
+      )
   joints: dict[str, set] = {}
   for column in columns:
     match = _COLUMN.fullmatch(str(column))

@@ -173,19 +173,10 @@ def describe(result: ProtocolResult, told: str, subjects: Sequence[str] = ()) ->
     subjects: that are in the data.
   """
   protocol = result.protocol
-  aligned = ", ".join(
-    f"{protocols.symbol(metric)} {_ALIGNED.get(metric, 'none')}"
-    for metric in protocol.metrics
-  )
   groups = f"{len(result.table)} {protocol.rows.replace('_', ' and ')}"
   who = f", subjects {', '.join(sorted(set(subjects)))}" if any(subjects) else ""
   return (
-    f"{protocol.name}: {len(protocol.joints)} joints ({protocol.skeleton}), root "
-    f"{protocol.root}, aligned: {aligned}; averaged over {protocol.averaging}. "
-    f"{protocol.source}. {protocol.note}\n\n{told} Scored: "
+    f"{protocols.describe(protocol)}\n\n{told} Scored: "
     f"{sum(result.frames.values()):,} frames of all views together, {groups}{who}."
     "\n\n" + protocols.format_table(result)
   )
-
-
-_ALIGNED = dict(pa_mpjpe="by a similarity", n_mpjpe="by scale")

@@ -24,12 +24,20 @@ PRINTED = dict(
 )
 
 
+# Metric: what is fitted in each frame before it is taken; nothing for the others.
+ALIGNED = dict(pa_mpjpe="by a similarity", n_mpjpe="by scale")
+
+
 @dataclasses.dataclass(frozen=True)
 class Protocol:
   """What a score means.
 
   Attributes:
     name: key in `PROTOCOLS`.
+    title: its name in full: benchmark and protocol.
+    data: folder under `datasets/` whose test split it is defined on; empty for any.
+    split: whose poses, seen by whom.
+    valid: frames that count, of these.
     metrics: names in `metrics.METRICS`; the first is the headline.
     skeleton: joint order that predictions and targets are in.
     root: what happens to the root joint before the metric. "as predicted": the target
@@ -42,26 +50,32 @@ class Protocol:
     rows: groups of the table: "actions", "subjects" or "subjects_actions".
     source: publication.
     note: deviations and choices worth knowing.
-    score_joints: joints that `pck` and `auc` count; None means all. The other metrics
-      always use all.
+    joint_groups: name -> joints of groups that have scores of their own. If there are
+      any, only their joints count in `pck` and `auc`; the other metrics use all.
     frame_stride: 1 scores every frame, n every n-th of each sequence: those whose
       number in the recording is a multiple of n, where that is known.
     last_chunk: of each group, only the sequences of its last raw action name count.
     left_out: subject and raw action of sequences that do not count.
+    row_order: rows in the order of published tables; others follow as they come.
   """
 
   name: str
   metrics: tuple[str, ...]
+  title: str
+  split: str
   skeleton: str
   root: str
   averaging: str
   rows: str
   source: str
-  note: str = ""
-  score_joints: tuple[int, ...] | None = None
+  note: str
+  data: str = ""
+  valid: str = "all"
+  joint_groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
   frame_stride: int = 1
   last_chunk: bool = False
   left_out: tuple[tuple[str, str], ...] = ()
+  row_order: tuple[str, ...] = ()
 
   @property
   def alignment(self) -> str:
@@ -73,6 +87,12 @@ class Protocol:
   def joints(self) -> tuple[str, ...]:
     """Names of the scored joints."""
     return skeletons.get(self.skeleton).joints
+
+  @property
+  def score_joints(self) -> list[int]:
+    """Joints that `pck` and `auc` count."""
+    grouped = [joint for _, joints in self.joint_groups for joint in joints]
+    return grouped or list(range(len(self.joints)))
 
   @property
   def unit(self) -> str:
@@ -117,17 +137,38 @@ class ProtocolResult:
     totals: metric name to total.
     table: row name to metric name to score.
     frames: row name to number of frames scored.
+    joint_table: group of joints to metric name to score, over all frames alike; empty
+      if the protocol has no groups.
   """
 
   protocol: Protocol
   totals: dict[str, float]
   table: dict[str, dict[str, float]]
   frames: dict[str, int]
+  joint_table: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
   @property
   def total(self) -> float:
     """Total of the headline metric."""
     return self.totals[self.protocol.metrics[0]]
+
+
+def describe(protocol: Protocol) -> str:
+  """All that a protocol fixes, in full sentences."""
+  aligned = ", ".join(
+    f"{PRINTED[metric][0]} {ALIGNED.get(metric, 'none')}" for metric in protocol.metrics
+  )
+  units = ", ".join(f"{PRINTED[m][0]} {PRINTED[m][1]}" for m in protocol.metrics)
+  step = protocol.frame_stride
+  stride = "every frame" if step == 1 else f"one frame in {step}"
+  folder = f" of {protocol.data}" if protocol.data else ""
+  averaging = protocol.averaging.replace("_", " and ")
+  return (
+    f"{protocol.title}, {protocol.name}: {len(protocol.joints)} joints "
+    f"({protocol.skeleton}), root {protocol.root}, aligned: {aligned}; averaged over "
+    f"{averaging}. Split{folder}: {protocol.split}. Frames: {stride}, of these "
+    f"{protocol.valid}. Units: {units}. Source: {protocol.source}. {protocol.note}"
+  )
 
 
 def action_name(action: str) -> str:

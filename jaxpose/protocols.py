@@ -1,7 +1,8 @@
 """Published evaluation protocols, each one named entry, and the scoring by them.
 
 A number is only comparable under the same joints, root handling, alignment and
-averaging; an entry of `PROTOCOLS` says all four. Scoring is NumPy in float64.
+averaging, of the same frames; an entry of `PROTOCOLS` says it all. Scoring is NumPy in
+float64.
 """
 
 import difflib
@@ -17,6 +18,7 @@ from jaxpose.protocol_types import Protocol
 from jaxpose.protocol_types import ProtocolResult
 from jaxpose.protocol_types import SequencePrediction
 from jaxpose.protocol_types import action_name
+from jaxpose.protocol_types import describe as describe
 
 
 def get(name: str) -> Protocol:
@@ -39,17 +41,18 @@ def score(
       finite.
   """
   protocol = get(protocol) if isinstance(protocol, str) else protocol
-  rows: dict[str, list[tuple[str, np.ndarray]]] = {}
+  rows: dict[str, list[tuple[str, np.ndarray, np.ndarray]]] = {}
   for item in predictions:
     if (item.subject, item.action) in protocol.left_out:
       continue
     row = _row(protocol, item)
-    rows.setdefault(row, []).append((item.action, _sums(protocol, item)))
+    rows.setdefault(row, []).append((item.action, *_sums(protocol, item)))
   if protocol.last_chunk:
     for row, parts in rows.items():
       rows[row] = [part for part in parts if part[0] == parts[-1][0]]
   # Per row and metric: the sum over frames and the number of frames.
-  sums = {row: np.sum([s for _, s in parts], axis=0) for row, parts in rows.items()}
+  rows = {row: rows[row] for row in _ordered(protocol, rows)}
+  sums = {row: np.sum([s for _, s, _ in parts], axis=0) for row, parts in rows.items()}
   sums = {row: s for row, s in sums.items() if s[:, 1].all()}
   if not sums:
     raise ValueError(
@@ -70,26 +73,38 @@ def score(
       for metric, value in zip(protocol.metrics, values, strict=True)
     }
 
+  groups = np.sum([g for row in sums for _, _, g in rows[row]], axis=0)
+  joint_table = {
+    name: named(group[:, 0] / group[:, 1])
+    for (name, _), group in zip(protocol.joint_groups, groups, strict=True)
+  }
   return ProtocolResult(
     protocol,
     named(total),
     {row: named(values) for row, values in means.items()},
     {row: int(s[0, 1]) for row, s in sums.items()},
+    joint_table,
   )
 
 
 def format_table(result: ProtocolResult, decimals: int = 1) -> str:
-  """A Markdown table as papers print it: a column per row of the result, then the mean.
+  """Markdown as papers print it: a column per row of the result, then the mean.
 
   The last column is named after the averaging ("Avg." over groups, "All" over frames).
+  A protocol with groups of joints has a second table of these.
   """
+  tables = [t for t in (result.table, result.joint_table) if t]
+  return "\n\n".join(_markdown(result, table, decimals) for table in tables)
+
+
+def _markdown(result: ProtocolResult, table: dict, decimals: int) -> str:
   protocol = result.protocol
   last = "All" if protocol.averaging == "frames" else "Avg."
-  lines = [f"| {protocol.name} | {' | '.join(result.table)} | {last} |"]
-  lines.append("|---|" + "---:|" * (len(result.table) + 1))
+  lines = [f"| {protocol.name} | {' | '.join(table)} | {last} |"]
+  lines.append("|---|" + "---:|" * (len(table) + 1))
   for metric in protocol.metrics:
     symbol, unit, _ = PRINTED[metric]
-    numbers = [*(row[metric] for row in result.table.values()), result.totals[metric]]
+    numbers = [*(row[metric] for row in table.values()), result.totals[metric]]
     cells = " | ".join(f"{number:.{decimals}f}" for number in numbers)
     lines.append(f"| {symbol} ({unit}) | {cells} |")
   return "\n".join(lines)
@@ -100,6 +115,12 @@ def symbol(metric: str) -> str:
   return PRINTED[metric][0]
 
 
+def _ordered(protocol: Protocol, rows: Iterable[str]) -> list[str]:
+  """Rows as published tables have them, then the others as they come."""
+  known = [row for row in protocol.row_order if row in rows]
+  return [*known, *(row for row in rows if row not in known)]
+
+
 def _row(protocol: Protocol, item: SequencePrediction) -> str:
   action = action_name(item.action)
   both = f"{item.subject} {action}"
@@ -107,8 +128,8 @@ def _row(protocol: Protocol, item: SequencePrediction) -> str:
   return rows[protocol.rows]
 
 
-def _sums(protocol: Protocol, item: SequencePrediction) -> np.ndarray:
-  """(metrics, 2): sum over the valid frames and their number."""
+def _sums(protocol: Protocol, item: SequencePrediction):
+  """(metrics, 2) sum over the valid frames and their number, and the same by group."""
   pred, target, valid = _checked(protocol, item)
   skeleton = skeletons.get(protocol.skeleton)
   root, place = skeleton.root, target
@@ -129,8 +150,17 @@ def _sums(protocol: Protocol, item: SequencePrediction) -> np.ndarray:
     elif metric == "absolute_mpjpe":
       sums.append(_absolute_sum(protocol, item, place, valid))
     else:
-      sums.append(_metric_sum(protocol, metric, pred, target, valid))
-  return np.asarray(sums)
+      scored = metric in ("pck", "auc")
+      joints = protocol.score_joints if scored else slice(None)
+      sums.append(_metric_sum(metric, pred[:, joints], target[:, joints], valid))
+  groups = [
+    [
+      _metric_sum(m, pred[:, joints], target[:, joints], valid)
+      for m in protocol.metrics
+    ]
+    for joints in map(list, dict(protocol.joint_groups).values())
+  ]
+  return np.asarray(sums), np.asarray(groups)
 
 
 def _absolute_sum(protocol, item, target, valid) -> tuple[float, int]:
@@ -162,7 +192,7 @@ def _vertex_sum(protocol, item, valid) -> tuple[float, int]:
   return float(errors[valid].sum()), int(valid.sum())
 
 
-def _metric_sum(protocol, metric, pred, target, valid) -> tuple[float, int]:
+def _metric_sum(metric, pred, target, valid) -> tuple[float, int]:
   if metric == "velocity_error":
     # Frame-weighted: the sum of the differences between neighbours that both count.
     pairs = valid[1:] & valid[:-1]
@@ -173,9 +203,6 @@ def _metric_sum(protocol, metric, pred, target, valid) -> tuple[float, int]:
     counted = valid[1:-1]
     return float(bends[counted].sum()), int(counted.sum())
   pred, target = pred[valid], target[valid]
-  if metric in ("pck", "auc") and protocol.score_joints is not None:
-    joints = list(protocol.score_joints)
-    pred, target = pred[:, joints], target[:, joints]
   return metrics.METRICS[metric](pred, target).sum().item(), len(pred)
 
 

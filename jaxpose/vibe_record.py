@@ -13,7 +13,8 @@ from jaxpose import skeletons
 CROP = 224  # pixels along the side of a crop
 MARGIN = 1.2  # side of the crop over the side of the box
 COMMON = slice(25, 39)  # the 14 joints of the field among spin49's
-_TALLEST = 10.0  # metres: no body spans that; one in millimetres does
+# Metres: in any other unit a body spans less or more.
+_SMALLEST, _TALLEST = 0.1, 10.0
 
 # Joints of a database, by their number, as spin49 names them.
 _JOINTS: dict[int, tuple[str, ...]] = {
@@ -182,11 +183,11 @@ def _joints(video: Video, source: Source, valid: np.ndarray):
   joints = video.finite("joints3D", valid, *((n, 3) for n in source.joints_3d))
   joints = to_spin49(joints)
   spans = np.ptp(joints[valid][:, COMMON], axis=1).max(-1)
-  if len(spans) and np.median(spans) > _TALLEST:
+  span = np.median(spans) if len(spans) else 1.0
+  if not _SMALLEST < span < _TALLEST:
     raise ValueError(
-      f"{video.path}: video {video.name!r}: got a body that spans "
-      f"{np.median(spans):.0f} m, expected metres; divide joints3D by 1000 if it is in "
-      "millimetres."
+      f"{video.path}: video {video.name!r}: got a body that spans {span:.4g} m, "
+      "expected metres; rescale joints3D, which may be in millimetres."
     )
   return joints
 

@@ -81,8 +81,9 @@ def test_recordings_keep_their_order_in_beam(tmp_path):
   assert names["beam"] == names["plain"]
 
 
-def test_a_builder_without_jobs_says_that_beam_did_nothing(tmp_path, capsys):
-  builder_testing.load_build().build(
-    "synthetic_motion", tmp_path, config="tiny", beam_options=[]
-  )
-  assert "built without Beam, since this builder has no" in capsys.readouterr().out
+def test_a_builder_without_jobs_refuses_beam(tmp_path):
+  with pytest.raises(ValueError, match="got --beam, expected a builder with jobs for"):
+    builder_testing.load_build().build(
+      "synthetic_motion", tmp_path, config="tiny", beam_options=[]
+    )
+  assert not list(tmp_path.rglob("dataset_info.json"))

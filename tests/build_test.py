@@ -258,6 +258,19 @@ def test_beam_that_is_not_installed_is_told(build, tmp_path, monkeypatch):
   assert "which is not installed; pip install 'jaxpose[beam]'" in error.getvalue()
 
 
+def test_beam_is_refused_where_it_has_nothing_to_do(build, tmp_path, monkeypatch):
+  # Beam itself is never asked: the builder has no jobs for it.
+  monkeypatch.setattr(build, "_beam_options", lambda flags: object())
+  error = io.StringIO()
+  with contextlib.redirect_stderr(error):
+    arguments = [NAME, f"--data_dir={tmp_path}", "--config=tiny", "--beam"]
+    assert build.main(arguments) == 1
+  told = error.getvalue().splitlines()[-1]
+  assert told.startswith(f"dataset '{NAME}/tiny/1.0.0': got --beam, expected a builder")
+  assert told.endswith("is built in one process; leave --beam away.")
+  assert not list(tmp_path.rglob("dataset_info.json"))
+
+
 def test_a_build_without_processes_is_refused(build, tmp_path):
   error = io.StringIO()
   with contextlib.redirect_stderr(error):

@@ -1,7 +1,11 @@
 """Builds a dataset into a scratch folder and reads it back, without TensorFlow."""
 
+import contextlib
 import importlib.util
+import io
+import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -45,6 +49,37 @@ def build_and_read(
     expected = builder.info.splits[name].num_examples
     assert len(records) == expected, f"{name}: read {len(records)} of {expected}"
   return splits
+
+
+class Malicious:
+  """Makes a folder where a pickle of it is loaded."""
+
+  def __init__(self, made: pathlib.Path):
+    self.made = str(made)
+
+  def __reduce__(self):
+    return os.mkdir, (self.made,)
+
+
+def refused(
+  builder_name: str, tmp_path: pathlib.Path, message: str, **builder_kwargs
+) -> None:
+  """Asserts that a build of `tmp_path / "raw"` is refused in one sentence.
+
+  Args:
+    builder_name: folder under `datasets/`.
+    tmp_path: nothing must be built in its folder "out".
+    message: pattern of the sentence.
+    **builder_kwargs: of `datasets/build.py`'s `build`, such as `config`.
+  """
+  out, error = tmp_path / "out", io.StringIO()
+  arguments = [f"--{key}={value}" for key, value in builder_kwargs.items()]
+  arguments += [f"--data_dir={out}", f"--manual_dir={tmp_path / 'raw'}"]
+  with contextlib.redirect_stderr(error):
+    assert load_build().main([builder_name, *arguments]) == 1
+  *_, told = error.getvalue().splitlines()  # after the progress bars
+  assert re.search(message, told), told
+  assert not list(out.rglob("dataset_info.json"))
 
 
 def text(record: dict, key: str) -> str:

@@ -81,9 +81,8 @@ def test_there_are_configs_with_variants():
   assert all({"full", "smoke"} <= set(variants(path)) for path in FILES)
 
 
-@EVERY_CASE
-def test_a_training_step_traces_at_full_size(path, variant):
-  config = small_runs.get_config(str(path), variant)
+def trace(config) -> None:
+  """Asserts that a training step of the config traces, at full size."""
   if config.model.get("body") == "smpl":
     config.model.body = "free_small"  # in place of licensed files
   poses = poses_for(tuple(config.inputs), config.data.name, config.data.crop_size)
@@ -126,6 +125,11 @@ def test_a_training_step_traces_at_full_size(path, variant):
   assert len(config.losses) > 0
   before = jax.tree.map(lambda x: (x.shape, x.dtype), state)
   assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == before
+
+
+@EVERY_CASE
+def test_a_training_step_traces_at_full_size(path, variant):
+  trace(small_runs.get_config(str(path), variant))
 
 
 @EVERY_CASE

@@ -53,7 +53,7 @@ def test_a_run_scores_again_what_it_scored_at_its_end(run, tmp_path, capsys):
     assert again["total"] == pytest.approx(scores[f"test/{name}"], rel=1e-4)
   text = (tmp_path / "o" / "scores.md").read_text()
   assert text in out
-  assert "cmu_p2: 17 joints (h36m17), root re-centred, alignment similarity" in text
+  assert "cmu_p2: 17 joints (h36m17), root re-centred, aligned: PA-MPJPE by a" in text
   assert "| cmu_p1 | " in text  # the table by action
   assert (tmp_path / "o" / "scores.png").stat().st_size > 1000
   assert (workdir / "test.md").read_text() in text

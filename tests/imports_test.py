@@ -32,11 +32,12 @@ ONLY = {
     *("cdflib", "h5py", "scipy.io"),
   ),
   "datasets/build.py": (
-    *("jaxpose.build_jobs", "jaxpose.build_shuffle"),
+    *("jaxpose.build_jobs", "jaxpose.build_packages", "jaxpose.build_shuffle"),
     *("tensorflow_datasets", "apache_beam"),
   ),
   "jaxpose/build_jobs.py": ("jaxpose.build_tasks", "apache_beam", "tqdm"),
   "jaxpose/build_tasks.py": (),
+  "jaxpose/build_packages.py": (),
   "jaxpose/build_shuffle.py": ("tensorflow_datasets",),
   "jaxpose/models/*.py": (
     *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.skeleton_maps"),

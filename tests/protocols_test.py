@@ -295,9 +295,9 @@ def test_table_prints_like_a_paper():
   parts = [item(0.017), item(0.034, action="Photo", subject="S11")]
   table = protocols.format_table(protocols.score("h36m_p1", parts))
   assert table.splitlines() == [
-    "| h36m_p1 | Walking | Photo | Avg. |",
+    "| h36m_p1 | Photo | Walking | Avg. |",
     "|---|---:|---:|---:|",
-    "| MPJPE (mm) | 16.0 | 32.0 | 24.0 |",
+    "| MPJPE (mm) | 32.0 | 16.0 | 24.0 |",
   ]
   frames = protocols.format_table(protocols.score("cmu_p1", parts), decimals=0)
   assert frames.splitlines()[0].endswith("| All |")

@@ -178,7 +178,7 @@ def test_invalid_frames_may_hold_nan_and_empty_boxes():
     (dict(pose=np.zeros((47, 72))), "expected shape too"),
     (
       dict(joints3D=np.random.default_rng(0).normal(0, 300, (47, 49, 3))),
-      r"got a body that spans \d+ m, expected metres; divide joints3D by 1000",
+      r"got a body that spans \d+ m, expected metres; rescale joints3D, which",
     ),
   ],
 )

@@ -27,8 +27,8 @@ STEMS = {
   "glot_occ": {"train": ("h36m_train_25fps_occ_db",), "test": _TEST},
 }
 
-# Config -> what stands for * in data_2d_h36m_*.npz.
-KEYPOINTS = {"videopose3d_gt": "gt", "videopose3d_cpn": "cpn_ft_h36m_dbb"}
+# Of videopose3d_*: what data_2d_h36m_*.npz calls it, where that is another name.
+KEYPOINTS = {"cpn": "cpn_ft_h36m_dbb"}
 
 
 def labels(name: str) -> tuple[str, str, str]:
@@ -95,13 +95,18 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   ]
 
   @classmethod
-  def config_named(cls, name: str) -> Frames:
-    """official_frames with a step of its own, a size of its own, or both."""
+  def config_named(cls, name: str) -> tfds.core.BuilderConfig:
+    """official_frames with a step or a size of its own, videopose3d with other 2D."""
+    if re.fullmatch(r"videopose3d_\w*(_ft_h36m\w*|_coco)", name):
+      return tfds.core.BuilderConfig(
+        name=name, description="VideoPose3D's files, 2D from another detector."
+      )
     found = re.fullmatch(r"official_frames(?:_step(\d+))?(?:_side(\d+))?", name)
     if not found:
       raise ValueError(
         f"dataset 'human36m' has no config {name!r}; known: "
-        f"{', '.join(cls.builder_configs)}, and official_frames_stepN_sideM."
+        f"{', '.join(cls.builder_configs)}, official_frames_stepN_sideM, and "
+        "videopose3d_X for data_2d_h36m_X.npz where X has _ft_h36m or ends in _coco."
       )
     numbers = dict(zip(("step", "max_side"), found.groups(), strict=True))
     chosen = {key: int(text) for key, text in numbers.items() if text}
@@ -131,8 +136,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       )
     if config == "official":
       return official.splits(raw)
-    if config in KEYPOINTS:
-      return videopose3d.splits(raw, KEYPOINTS[config])
+    if config.startswith("videopose3d_"):
+      keypoints = config.removeprefix("videopose3d_")
+      return videopose3d.splits(raw, KEYPOINTS.get(keypoints, keypoints))
     paths = vibe_db.find(raw, STEMS[config])
     return {split: self._generate_examples(paths[split], split) for split in paths}
 

@@ -86,7 +86,7 @@ def write_boxes(folder, subject, take, camera, boxes):
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-  folder = tmp_path_factory.mktemp("h36m")
+  folder = tmp_path_factory.mktemp("Aufnahmen ü 数据")
   metadata_test.write(folder / "metadata.xml", RIGS)
   for subject, take, count in TAKES:
     write_take(folder, subject, take, count)

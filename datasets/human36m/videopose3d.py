@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from jaxpose import benchmark_record
 from jaxpose import cameras
+from jaxpose import skeleton_maps
 from jaxpose import videopose3d_npz
 
 from . import metadata
@@ -20,7 +21,8 @@ def splits(folder: pathlib.Path, keypoints: str) -> dict[str, Iterator]:
 
   Args:
     folder: with the files.
-    keypoints: of data_2d_h36m_*.npz: "gt" or "cpn_ft_h36m_dbb".
+    keypoints: of data_2d_h36m_*.npz: "gt", "cpn_ft_h36m_dbb" or another; where it ends
+      in "_coco", the joints are COCO's.
 
   Raises:
     ValueError: a file is missing, damaged, or belongs to another.
@@ -77,8 +79,11 @@ def _calibrated(folder, subject, motions, exact) -> list[cameras.Camera]:
 
 def _records(path, seen, subject, action, world, rig) -> Iterator[dict]:
   for i, camera in enumerate(rig):
+    points = videopose3d_npz.view(path, seen, subject, action, i)
+    if path.stem.endswith("_coco"):
+      points = skeleton_maps.convert(points, "coco17", protocol.SKELETON.name)
     yield benchmark_record.record(
-      videopose3d_npz.view(path, seen, subject, action, i),
+      points,
       cameras.world_to_camera(world, camera.rotation, camera.position),
       benchmark_record.Labels(
         f"{path.parent / _POSES} and {path.name}",

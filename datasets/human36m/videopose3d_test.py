@@ -7,6 +7,7 @@ from human36m import metadata_test
 from human36m import protocol
 from human36m import videopose3d
 from jaxpose import data
+from jaxpose import skeleton_maps
 from tests import benchmark_writer
 from tests import builder_testing
 
@@ -105,6 +106,33 @@ def test_records_are_the_files(tmp_path, config, names, official, atol):
       assert builder_testing.text(record, "skeleton") == "h36m17"
   poses = data.from_records(splits["test"])
   assert {view.subject for view in poses.views} == {"S9", "S11"}
+
+
+@pytest.mark.parametrize("name", ["detectron_ft_h36m", "detectron_pt_coco"])
+def test_keypoints_of_other_detectors_are_configs_too(tmp_path, name):
+  raw, held = tmp_path / "raw", content()
+  write(raw, held["world"])
+  metadata_test.write(raw / "metadata.xml", RIGS)
+  path = raw / f"data_2d_h36m_{name}.npz"
+  np.savez_compressed(path, positions_2d=held["cpn"], metadata=METADATA)
+  splits = builder_testing.build_and_read(
+    "human36m", tmp_path / "out", raw, config=f"videopose3d_{name}"
+  )
+  record = splits["test"][2]
+  subject, take = (builder_testing.text(record, k) for k in ("subject", "action"))
+  camera = protocol.CAMERAS.index(builder_testing.text(record, "camera"))
+  points = held["cpn"][subject][take][camera][: len(motion(subject, take))]
+  if name.endswith("_coco"):
+    points = skeleton_maps.convert(points, "coco17", "h36m17")
+  np.testing.assert_allclose(record["keypoints_2d"], points, atol=1e-3)
+
+
+def test_keypoints_of_other_joints_are_no_config(tmp_path):
+  message = "has no config 'videopose3d_sh_pt_mpii'; known: .* or ends in _coco"
+  with pytest.raises(ValueError, match=message):
+    builder_testing.load_build().build(
+      "human36m", tmp_path, config="videopose3d_sh_pt_mpii"
+    )
 
 
 def refused(folder, message, keypoints="gt"):
