@@ -47,6 +47,7 @@ _HUMANEVA = dict(
 _CMU = dict(
   title="Poses seen by one camera",
   split="the split that is scored",
+  valid="that the data mark as valid",
   skeleton="h36m17",
   root="re-centred",
   averaging="frames",
@@ -58,7 +59,7 @@ _CMU = dict(
 _TESTS = dict(data="mpi_inf_3dhp", split="test sequences TS1 to TS6, one camera each")
 _MPI3DHP = _TESTS | dict(
   title="MPI-INF-3DHP",
-  valid="those with valid_frame of the test set",
+  valid="with valid_frame of the test set",
   skeleton="mpi3dhp17",
   root="zeroed",
   averaging="frames",
@@ -75,7 +76,7 @@ _MPI3DHP = _TESTS | dict(
 _MESH = dict(
   title="Bodies, GLoT's evaluation",
   split="the split that is scored",
-  valid="those that the data mark as valid",
+  valid="that the data mark as valid",
   averaging="frames",
   rows="subjects",
   source="Shen et al., CVPR 2023 (GLoT); Kocabas et al., CVPR 2020 (VIBE)",
@@ -110,7 +111,7 @@ _GLOT_3DPW = _MESH14 | dict(
   title="3DPW, GLoT's evaluation",
   data="threedpw",
   split="test, each person of each sequence",
-  valid="those with valid (campose_valid)",
+  valid="with valid (campose_valid)",
   rows="actions",
   note=_MESH14["note"]
   + " MPVPE is over all vertices, neither moved nor aligned. The true body is the "
@@ -120,7 +121,7 @@ _GLOT_H36M = _MESH14 | dict(
   title="Human3.6M, GLoT's evaluation",
   data="human36m",
   split="test subjects S9 and S11, the cameras of the database, 25 Hz",
-  valid="all, unless the database has valid",
+  valid="with valid, where the database has it",
   rows="actions",
   row_order=_ACTIONS,
   note=_MESH14["note"] + _TAIL,
@@ -130,7 +131,7 @@ _GLOT_MPI3DHP = (
   | _TESTS
   | dict(
     title="MPI-INF-3DHP, GLoT's evaluation",
-    valid="those with valid_i of the database",
+    valid="with valid_i of the database",
     note=_MESH17["note"] + _TAIL,
   )
 )
@@ -178,7 +179,7 @@ def _h36m_multiview() -> list[Protocol]:
       title="Human3.6M, several calibrated cameras",
       data="human36m",
       split="test subjects S9 and S11, 15 actions, the four cameras together",
-      valid="those with a whole 3D pose",
+      valid="with a whole 3D pose",
       skeleton="h36m17",
       root="re-centred",
       averaging=averaging,

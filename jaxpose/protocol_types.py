@@ -37,7 +37,7 @@ class Protocol:
     title: its name in full: benchmark and protocol.
     data: folder under `datasets/` whose test split it is defined on; empty for any.
     split: whose poses, seen by whom.
-    valid: frames that count, of these.
+    valid: which of these frames count, "with ..." or "that ..."; empty if all do.
     metrics: names in `metrics.METRICS`; the first is the headline.
     skeleton: joint order that predictions and targets are in.
     root: what happens to the root joint before the metric. "as predicted": the target
@@ -70,7 +70,7 @@ class Protocol:
   source: str
   note: str
   data: str = ""
-  valid: str = "all"
+  valid: str = ""
   joint_groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
   frame_stride: int = 1
   last_chunk: bool = False
@@ -160,14 +160,16 @@ def describe(protocol: Protocol) -> str:
   )
   units = ", ".join(f"{PRINTED[m][0]} {PRINTED[m][1]}" for m in protocol.metrics)
   step = protocol.frame_stride
-  stride = "every frame" if step == 1 else f"one frame in {step}"
+  counted = " ".join(
+    filter(None, ["all" if step == 1 else f"1 in {step}", protocol.valid])
+  )
   folder = f" of {protocol.data}" if protocol.data else ""
   averaging = protocol.averaging.replace("_", " and ")
   return (
     f"{protocol.title}, {protocol.name}: {len(protocol.joints)} joints "
     f"({protocol.skeleton}), root {protocol.root}, aligned: {aligned}; averaged over "
-    f"{averaging}. Split{folder}: {protocol.split}. Frames: {stride}, of these "
-    f"{protocol.valid}. Units: {units}. Source: {protocol.source}. {protocol.note}"
+    f"{averaging}. Split{folder}: {protocol.split}. Frames: {counted}. "
+    f"Units: {units}. Source: {protocol.source}. {protocol.note}"
   )
 
 

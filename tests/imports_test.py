@@ -36,8 +36,7 @@ ONLY = {
     *("tensorflow_datasets", "apache_beam"),
   ),
   "jaxpose/build_jobs.py": ("jaxpose.build_tasks", "apache_beam", "tqdm"),
-  "jaxpose/build_tasks.py": (),
-  "jaxpose/build_packages.py": (),
+  "jaxpose/build_[pt]*.py": (),
   "jaxpose/build_shuffle.py": ("tensorflow_datasets",),
   "jaxpose/models/*.py": (
     *(*BASE, "jaxpose.body", "jaxpose.body_files", "jaxpose.skeleton_maps"),

@@ -30,7 +30,7 @@ def test_a_published_protocol_fixes_everything(name):
     f"{protocol.title}, {name}: {len(protocol.joints)} joints ({protocol.skeleton})",
     f"root {protocol.root}, aligned: ",
     f"Split of {protocol.data}: {protocol.split}.",
-    f"of these {protocol.valid}. Units: ",
+    f"{protocol.valid}. Units: ",
     f"Source: {protocol.source}. {protocol.note}",
   ):
     assert said in told, said
@@ -43,9 +43,9 @@ def test_a_published_protocol_fixes_everything(name):
 def test_stride_alignment_and_units_are_told_of_each_metric():
   told = protocols.describe(protocols.get("h36m_multiview_every64"))
   assert "PA-MPJPE by a similarity, N-MPJPE by scale; averaged over actions." in told
-  assert "Frames: one frame in 64, of these those with a whole 3D pose." in told
+  assert "Frames: 1 in 64 with a whole 3D pose. Units: MPJPE mm," in told
   told = protocols.describe(protocols.get("mpi3dhp"))
-  assert "Frames: every frame, of these those with valid_frame of the test set." in told
+  assert "Frames: all with valid_frame of the test set." in told
   assert "Units: MPJPE mm, PCK@150mm %, AUC %." in told
   assert "averaged over subjects and actions" in protocols.describe(
     protocols.get("humaneva_p1")
