@@ -161,7 +161,8 @@ def test_an_unknown_variant_is_refused(path):
 @EVERY_FILE
 def test_a_config_says_its_command(path):
   tree = ast.parse(path.read_text())
-  command = rf"Run: python -m jaxpose\.train --config=configs/{path.name}\b"
+  name = path.relative_to(resources.folder("configs")).as_posix()
+  command = rf"Run: python -m jaxpose\.train --config=configs/{name}\b"
   assert re.search(command, ast.get_docstring(tree))
 
 
