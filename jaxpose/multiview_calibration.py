@@ -1,4 +1,4 @@
-"""Calibrations of Pose2Sim, Anipose, EasyMocap, and as plain JSON.
+"""Calibrations of Pose2Sim, Anipose, EasyMocap, Qualisys, and as plain JSON.
 
 All of them say OpenCV's pinhole camera: `x_camera = R x_world + t`, distortion
 `k1 k2 p1 p2 [k3]`, x right, y down, z forward. They differ in the file, in the unit of
@@ -11,6 +11,7 @@ import pathlib
 import re
 import tomllib
 from collections.abc import Mapping
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -22,7 +23,9 @@ UPS = {
   "y": np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]),
   "-y": np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]),
 }
-FILES = "calibration.toml, calibration.json, or intri.yml with extri.yml"
+FILES = "calibration.toml, calibration.json, *.qca.txt, or intri.yml with extri.yml"
+QUALISYS = ".qca.txt"
+_NAMES = r"(?i).*calib.*\.(toml|json)|.*\.qca\.txt"
 _FAR = 100.0  # metres between two cameras of a rig that films a person
 
 
@@ -51,7 +54,7 @@ def candidates(folder: pathlib.Path) -> list[str]:
   """Names of the files that are calibrations by their names."""
   names = [p.name for p in folder.iterdir() if p.is_file()]
   found = [n for n in names if n == "intri.yml"]
-  return found + [n for n in names if re.fullmatch(r"(?i).*calib.*\.(toml|json)", n)]
+  return found + [n for n in names if re.fullmatch(_NAMES, n)]
 
 
 def find(folder: pathlib.Path) -> pathlib.Path:
@@ -86,13 +89,18 @@ def read(path: pathlib.Path, *, unit: str = "m", up: str = "z") -> list[Calibrat
       raw = _from_toml(tomllib.loads(path.read_text()))
     elif path.suffix == ".json":
       raw = _from_json(json.loads(path.read_text()))
+    elif path.name.lower().endswith(QUALISYS):
+      raw = _from_qualisys(path.read_text(), UNITS[unit])
     else:
       raw = _from_opencv(path.read_text(), path.with_name("extri.yml").read_text())
-  except (OSError, KeyError, TypeError, IndexError, ValueError) as error:
+  except (
+    *(OSError, KeyError, TypeError, IndexError, ValueError, AttributeError),
+    ElementTree.ParseError,
+  ) as error:
     reason = f"no {error}" if isinstance(error, KeyError) else str(error)
     raise ValueError(
       f"{path}: cannot be read as a calibration ({' '.join(reason.split())}), expected "
-      "the layout of Pose2Sim, Anipose, EasyMocap or docs/multiview.md."
+      "the layout of Pose2Sim, Anipose, EasyMocap, Qualisys or docs/multiview.md."
     ) from error
   if not raw:
     raise ValueError(f"{path}: got no camera, expected at least one.")
@@ -151,6 +159,40 @@ def _from_json(content) -> list:
     )
     for name, camera in items
   ]
+
+
+def _from_qualisys(text: str, unit: float) -> list:
+  """Qualisys: XML with 64ths of pixels and millimetres, whatever `unit` is.
+
+  Its rotations go from the world to cameras with y up and z backward; its lenses are
+  OpenCV's.
+  """
+  found = []
+  for node in ElementTree.fromstring(text).iter("camera"):
+    turn, lens, field = (
+      node.find(key).attrib for key in ("transform", "intrinsic", "fov_video")
+    )
+    rows = [[float(turn[f"r{i}{j}"]) for j in (1, 2, 3)] for i in (1, 2, 3)]
+    rotation = np.diag([1.0, -1, -1]) @ np.array(rows)
+    place = np.array([float(turn[axis]) for axis in "xyz"]) / 1000 / unit
+    left, top, right, bottom = (
+      float(field[side]) for side in ("left", "top", "right", "bottom")
+    )
+    fx, fy, cx, cy = (
+      float(lens[key]) / 64
+      for key in ("focalLengthU", "focalLengthV", "centerPointU", "centerPointV")
+    )
+    bent = [float(lens[f"radialDistortion{i}"]) for i in (1, 2)]
+    bent += [float(lens[f"tangentalDistortion{i}"]) for i in (1, 2)]
+    camera = dict(
+      K=[[fx, 0, cx - left], [0, fy, cy - top], [0, 0, 1]],
+      dist=[*bent, float(lens["radialDistortion3"])],
+      R=rotation,
+      t=-rotation @ place,
+      size=(right - left + 1, bottom - top + 1),
+    )
+    found.append((node.attrib["serial"], camera))
+  return found
 
 
 def _from_opencv(intrinsic: str, extrinsic: str) -> list:

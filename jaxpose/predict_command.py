@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from jaxpose import predict_outputs
 from jaxpose import predict_person
+from jaxpose import predict_rig_command
 from jaxpose import predict_video
 
 NO_MESH = (
@@ -18,6 +19,10 @@ NO_MESH = (
 
 def main(argv: Sequence[str] | None = None) -> None:
   """A mistake ends it with one sentence and exit code 1."""
+  argv = sys.argv[1:] if argv is None else argv
+  if any(word.split("=")[0] == "--views" for word in argv):
+    predict_rig_command.main(argv)
+    return
   args = _parser().parse_args(argv)
   stop_on_term = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
@@ -38,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog="python -m jaxpose.predict",
     description="Finds the people in a video and writes their motion in 3D.",
+    epilog="Several cameras: --views A.mp4 B.mp4 --calib FILE --out DIR; see --views "
+    "--help.",
     allow_abbrev=False,
   )
   add = parser.add_argument

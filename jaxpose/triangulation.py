@@ -7,6 +7,8 @@ Rays are normalised image coordinates x/z, y/z without lens distortion, as
 `jaxpose.cameras`. NumPy in, NumPy out; JAX in, JAX out.
 """
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,6 +107,86 @@ def triangulate(
   scale = xp.where(valid, point[..., 3], 1)[..., None]
   world = origin + size[..., None] * point[..., :3] / scale
   return xp.where(valid[..., None], world, 0), valid
+
+
+def ray_errors(
+  points: Float[Array, "*b j 3"],
+  rays: Float[Array, "*b v j 2"],
+  rotation: Float[Array, "*#b v 3 3"],
+  position: Float[Array, "*#b v 3"],
+) -> Float[Array, "*b v j"]:
+  """Distance of projected points from rays, in units of the rays.
+
+  Times the focal length it is in pixels. Infinite for points behind a camera.
+  """
+  xp = namespace(points, rays, rotation, position)
+  around = xp.broadcast_to(points[..., None, :, :], (*rays.shape[:-1], 3))
+  offset = around - position[..., None, :]
+  seen = offset @ xp.swapaxes(rotation, -1, -2)
+  depth = seen[..., 2:]
+  away = seen[..., :2] / xp.where(depth > 0, depth, 1) - rays
+  error = xp.sqrt((away * away).sum(-1))
+  return xp.where(depth[..., 0] > 0, error, xp.inf)
+
+
+def ransac(
+  rays: Float[Array, "*b v j 2"],
+  rotation: Float[Array, "*#b v 3 3"],
+  position: Float[Array, "*#b v 3"],
+  confidence: Float[Array, "*b v j"],
+  threshold: Float[Array, "*b v"],
+) -> tuple[Float[Array, "*b j 3"], Bool[Array, "*b v j"]]:
+  """`triangulate` of the views that agree, and which these are.
+
+  Every pair of views proposes the point where its two lines nearly meet (with six views
+  that is 15 of them, so none has to be drawn at random). The point with which the most
+  confidence agrees is taken, near agreement counting more (MSAC), and triangulated
+  again from all views that agree with it. If all views agree the result is that of
+  `triangulate`. With two views nothing can be outvoted: they agree or there is no
+  point. With three, two that agree by chance outvote a true one alone.
+
+  Args:
+    rays: in each view.
+    rotation: world to camera.
+    position: of the cameras' centres, metres.
+    confidence: weights, at least 0. A view of weight 0 may hold anything.
+    threshold: largest distance at which a view agrees, in units of the rays: pixels
+      over the focal length. As a share of the person's size in that view it means the
+      same near and far.
+
+  Returns:
+    The points in the world, metres, NaN where fewer than two views agree; and the views
+    that do.
+  """
+  xp = namespace(rays, rotation, position, confidence)
+  limit = threshold[..., None]
+  known = confidence > 0
+  clean = xp.where(known[..., None], rays, 0)
+  weight = xp.where(known, confidence, 0)
+  best, agree = None, None
+  for pair in itertools.combinations(range(rays.shape[-3]), 2):
+    chosen = np.isin(np.arange(rays.shape[-3]), pair)[:, None]
+    chosen = xp.broadcast_to(xp.asarray(chosen), known.shape)
+    point, met = triangulate(
+      clean, rotation, position, xp.where(chosen, xp.where(known, 1.0, 0.0), 0.0)
+    )
+    error = ray_errors(point, clean, rotation, position) / limit
+    inside = known & (error <= 1) & met[..., None, :]
+    score = (weight * xp.where(inside, 2 - xp.where(inside, error, 0) ** 2, 0)).sum(-2)
+    both = (inside | ~chosen).all(-2)
+    score = xp.where(both, score, 0)
+    if best is None:
+      best, agree = score, inside & both[..., None, :]
+      continue
+    better = score > best
+    best = xp.where(better, score, best)
+    agree = xp.where(better[..., None, :], inside, agree)
+  if best is None:
+    nothing = xp.zeros(known.shape, bool)
+    return xp.full((*known.shape[:-2], known.shape[-1], 3), xp.nan), nothing
+  points, valid = triangulate(clean, rotation, position, xp.where(agree, weight, 0))
+  valid = valid & (best > 0)
+  return xp.where(valid[..., None], points, xp.nan), agree & valid[..., None, :]
 
 
 def nearest_points(

@@ -74,6 +74,28 @@ ONLY = {
   "jaxpose/predict_folder.py": ("jaxpose.whole_files",),
   "jaxpose/predict_command.py": (
     *("jaxpose.predict_outputs", "jaxpose.predict_person", "jaxpose.predict_video"),
+    "jaxpose.predict_rig_command",
+  ),
+  "jaxpose/predict_rig_command.py": (
+    *("jaxpose.multiview_calibration", "jaxpose.predict_outputs"),
+    *("jaxpose.predict_person", "jaxpose.predict_rig", "jaxpose.views_poses"),
+  ),
+  "jaxpose/multiview_rigs.py": (
+    *("jaxpose.detector_places", "jaxpose.multiview_crops", "jaxpose.multiview_motion"),
+    *(*BASE, *ARRAYS),
+  ),
+  "jaxpose/views_source.py": (
+    *("jaxpose.frames", "jaxpose.multiview_calibration", "jaxpose.multiview_lens"),
+    *("jaxpose.multiview_recordings", "jaxpose.predict_source", "numpy"),
+  ),
+  "jaxpose/views_people.py": (
+    *("jaxpose.detect_tracks", "jaxpose.keypoint_tracks", "jaxpose.triangulation"),
+    *("jaxpose.views_source", "jaxtyping", "numpy"),
+  ),
+  "jaxpose/views_draw.py": (
+    *("jaxpose.skeletons", "jaxpose.stage", "jaxpose.strokes", "jaxpose.video_draw"),
+    *("jaxpose.video_encoder", "jaxpose.views_source", "jaxpose.whole_files"),
+    *("PIL", "jaxtyping", "numpy"),
   ),
   "jaxpose/bone_rotations.py": (*BASE, "jaxtyping", "numpy", "scipy.ndimage"),
   "jaxpose/bvh_writer.py": (
@@ -211,6 +233,7 @@ NEVER = {
   "jaxpose/multiview_stream.py": ("jaxpose.config", "jaxpose.predict"),
   "jaxpose/kinds.py": ("jaxpose.config", "jaxpose.training"),
   "jaxpose/predict*.py": ("jaxpose.config",),
+  "jaxpose/views_*.py": ("flax", "jaxpose.config", "jaxpose.predict_rig"),
   "jaxpose/mesh_*.py": ("jaxpose.predict", "jaxpose.config"),
   "jaxpose/detect*.py": ("flax", "jaxpose.models", "jaxpose.predict", "jaxpose.config"),
 }

@@ -255,3 +255,90 @@ def test_nearest_points_need_two_lines_that_are_not_parallel(xp):
   twice = [np.repeat(a[:, :1], 2, 1) for a in (rays, rotation, position)]
   _, valid = triangulation.nearest_points(*as_kind(xp, (*twice, np.ones((2, 2, 5)))))
   assert not np.asarray(valid)[0].any()
+
+
+def confident(rays, value=1.0):
+  return np.full(rays.shape[:-1], value)
+
+
+LIMIT = np.full((2, 4), 0.02)  # 23 pixels at a focal length of 1150
+
+
+@BOTH
+def test_ransac_equals_dlt_where_all_views_agree(xp):
+  _, rays, rotation, position = scene()
+  rng = np.random.default_rng(2)
+  rays = rays + rng.normal(size=rays.shape) * 0.002
+  sure = rng.uniform(0.3, 1, rays.shape[:-1])
+  arrays = as_kind(xp, (rays, rotation, position, sure))
+  found, agree = triangulation.ransac(*arrays, *as_kind(xp, [LIMIT]))
+  assert np.asarray(agree).all()
+  expected, _ = triangulation.triangulate(*arrays)
+  np.testing.assert_array_equal(found, expected)
+
+
+@BOTH
+@pytest.mark.parametrize("wrong", range(4))
+def test_ransac_finds_the_wrong_view(xp, wrong):
+  points, rays, *rig = scene()
+  rays[:, wrong] += [0.1, -0.05]
+  sure = confident(rays)
+  sure[:, wrong] = 3.0  # it is surer than any other
+  found, agree = triangulation.ransac(*as_kind(xp, (rays, *rig, sure, LIMIT)))
+  np.testing.assert_allclose(found, points, atol=1e-9 if xp is np else 1e-4)
+  expected = np.arange(4) != wrong
+  np.testing.assert_array_equal(
+    agree, np.broadcast_to(expected[:, None], np.asarray(agree).shape)
+  )
+  plain, _ = triangulation.triangulate(*as_kind(xp, (rays, *rig, sure)))
+  assert np.linalg.norm(np.asarray(plain) - points, axis=-1).min() > 0.05
+
+
+def test_ransac_has_no_point_where_fewer_than_two_views_agree():
+  points, rays, rotation, position = scene()
+  sure = confident(rays)
+  sure[0, 1:, 0] = 0  # one view alone
+  rays[0, 1:, 0] = np.nan
+  sure[1, 2:, 2] = 0  # two views that do not agree
+  rays[1, 0, 2] += 0.2
+  found, agree = triangulation.ransac(rays, rotation, position, sure, LIMIT)
+  gone = np.isnan(found).all(-1)
+  expected = np.zeros(gone.shape, bool)
+  expected[0, 0] = expected[1, 2] = True
+  np.testing.assert_array_equal(gone, expected)
+  assert not np.swapaxes(agree, 1, 2)[gone].any()
+  np.testing.assert_allclose(found[~gone], points[~gone], atol=1e-9)
+
+
+def test_ransac_of_one_view_is_nothing():
+  _, rays, rotation, position = scene(1)
+  found, agree = triangulation.ransac(
+    rays, rotation, position, confident(rays), LIMIT[:, :1]
+  )
+  assert np.isnan(found).all()
+  assert not agree.any()
+
+
+def test_points_behind_a_camera_agree_with_nothing():
+  points, rays, rotation, position = scene()
+  np.testing.assert_allclose(
+    triangulation.ray_errors(points, rays, rotation, position), 0, atol=1e-12
+  )
+  behind = position[:, :1] - 0.1 * rotation[:, :1, 2]
+  far = triangulation.ray_errors(
+    np.repeat(np.repeat(behind, 5, 1), 2, 0), rays, rotation, position
+  )
+  assert np.isinf(far[:, 0]).all()
+
+
+def test_ransac_measures_each_view_by_its_own_limit():
+  _, rays, rotation, position = scene()
+  rays[:, 0] += 0.01
+  sure = confident(rays)
+  loose, tight = LIMIT.copy(), LIMIT.copy()
+  tight[:, 0] = 0.002
+  _, agree = triangulation.ransac(rays, rotation, position, sure, loose)
+  assert agree.all()
+  _, agree = triangulation.ransac(rays, rotation, position, sure, tight)
+  assert not agree[:, 0].any()
+  assert agree[:, 1:].all()

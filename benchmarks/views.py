@@ -1,0 +1,175 @@
+r"""How well methods for several cameras do on real videos, and one camera beside them.
+
+Run: pip download pose2sim --no-deps
+     python benchmarks/views.py pose2sim-*.whl --out=runs/views_demo
+       [--weights=NAME_OR_PATH] [--people] [--monocular=gla_gcn_cmu_27]
+
+The wheel (BSD-3-Clause) holds four synchronised videos of a man, and the same with a
+computer-made woman in them (--people), with a calibration; they come into --out.
+2D keypoints are found once and kept there. There is no true 3D pose, so that what is
+measured is:
+
+reprojection: median over frames, views and joints of the distance of projected joints
+  from the 2D joints, in pixels, and as a share of the person's size in the view. That
+  of DLT is least by construction.
+limbs: coefficient of variation of each limb's length over the clip, which is 0 for
+  bones; before smoothing.
+one camera: PA-MPJPE of the monocular lifter from each view against the RANSAC poses, in
+  the frames where all joints of these are known. That is the error against another
+  estimate from the same 2D keypoints, not against truth.
+"""
+
+import argparse
+import pathlib
+import sys
+import zipfile
+
+import numpy as np
+from PIL import Image
+
+from jaxpose import detect
+from jaxpose import keypoint_files
+from jaxpose import metrics
+from jaxpose import predict
+from jaxpose import views_lifter
+from jaxpose import views_outputs
+from jaxpose import views_people
+from jaxpose import views_poses
+from jaxpose import views_source
+from jaxpose.detect_tracks import Tracks
+
+LIMBS = dict(
+  thigh=("hip", "knee"),
+  shin=("knee", "foot"),
+  upper_arm=("shoulder", "elbow"),
+  forearm=("elbow", "wrist"),
+)
+_PLACE = "Pose2Sim/Demo_{}Person"
+
+
+def unpack(wheel: pathlib.Path, out: pathlib.Path, demo: str) -> pathlib.Path:
+  """The folder of a demo's videos and calibration."""
+  folder = out / demo.lower()
+  folder.mkdir(parents=True, exist_ok=True)
+  with zipfile.ZipFile(wheel) as file:
+    place = _PLACE.format(demo)
+    names = [n for n in file.namelist() if n.startswith(place)]
+    wanted = [n for n in names if n.endswith((".mp4", ".qca.txt"))]
+    if len(wanted) < 3:
+      raise ValueError(
+        f"{wheel}: got no videos with a calibration in {place}, expected a wheel of "
+        "pose2sim such as 0.10.49."
+      )
+    for name in wanted:
+      path = folder / pathlib.Path(name).name
+      if not path.exists():
+        path.write_bytes(file.read(name))
+  return folder
+
+
+def keypoints(folder: pathlib.Path, people: int | None) -> list[Tracks]:
+  """Those of every video, found once."""
+  found = []
+  for video in sorted(folder.glob("*.mp4")):
+    path = video.with_suffix(".npz")
+    if not path.exists():
+      detect.save(path, detect.video(video, people=people))
+    found.append(Tracks(keypoint_files.load(path)))
+  return found
+
+
+def limb_variation(joints, skeleton) -> dict[str, float]:
+  """Coefficient of variation of limb lengths in %, mean of left and right."""
+  found = {}
+  for name, (a, b) in LIMBS.items():
+    both = []
+    for side in ("left", "right"):
+      ends = (joints[:, skeleton.index(f"{side}_{j}")] for j in (a, b))
+      length = np.linalg.norm(np.subtract(*ends), axis=-1)
+      both.append(100 * np.nanstd(length) / np.nanmean(length))
+    found[name] = float(np.mean(both))
+  return found
+
+
+def measured(person, rig, method: str, model=None) -> tuple[list[str], object]:
+  """A row of the table, and the poses."""
+  poses = views_poses.poses(person, rig, method, weights=model, smooth="none")
+  error = views_poses.agreement(poses.raw, person, rig).error
+  share = 100 * error / np.maximum(person.size, 1)[..., None]
+  known = np.isfinite(error)
+  row = [f"{np.median(error[known]):.1f}", f"{np.percentile(error[known], 90):.1f}"]
+  row.append(f"{np.median(share[known]):.2f}")
+  limbs = limb_variation(poses.raw, poses.skeleton)
+  row += [f"{value:.1f}" for value in limbs.values()]
+  row.append(f"{np.mean(list(limbs.values())):.1f}")
+  row.append(f"{100 * np.isfinite(poses.raw).all(-1).mean():.1f}")
+  return row, poses
+
+
+def monocular(person, rig, reference, weights) -> list[str]:
+  """A row for each view: PA-MPJPE of the lifter of one view in mm, and the frames."""
+  rows = []
+  known = np.isfinite(reference.raw).all((1, 2))
+  for v, name in enumerate(rig.names):
+    seen = person.confidence[:, v].any(-1)
+    pixels = rig.lenses[v].original(person.pixels[:, v])
+    pixels[~seen] = np.nan
+    lifted = predict.lift(
+      pixels,
+      image_size=rig.sources[v].image_size,
+      weights=weights,
+      skeleton=person.skeleton,
+      confidence=person.confidence[:, v],
+    )
+    used = known & lifted.valid & seen
+    error = 1000 * metrics.pa_mpjpe(
+      np.float64(lifted.joints_3d[used]), np.float64(reference.raw[used])
+    )
+    rows.append(
+      f"| {name} | {error.mean():.1f} | {np.median(error):.1f} | {used.sum()} |"
+    )
+  return rows
+
+
+def main(argv=None) -> None:
+  """Prints the tables as Markdown, and writes a picture."""
+  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser.add_argument("wheel", type=pathlib.Path, help="of pose2sim")
+  parser.add_argument("--out", type=pathlib.Path, required=True)
+  parser.add_argument("--weights", help="of the lifter of several views")
+  parser.add_argument("--monocular", default="gla_gcn_cmu_27")
+  parser.add_argument("--people", action="store_true", help="the videos of two people")
+  args = parser.parse_args(argv)
+  try:
+    folder = unpack(args.wheel, args.out, "Multi" if args.people else "Single")
+    found = keypoints(folder, None if args.people else 1)
+    rig = views_source.opened(
+      sorted(folder.glob("*.mp4")), next(folder.glob("*.qca.txt"))
+    )
+    together = views_people.associate(found, rig)
+    weights = args.weights or views_lifter.default()
+    models = {"dlt": None, "ransac": None}
+    if weights:
+      models["lifter"] = views_lifter.loaded(weights)
+  except (ValueError, OSError, ImportError, zipfile.BadZipFile) as error:
+    sys.exit(f"error: {error}")
+  print("\n".join([*rig.told, together.report]), end="\n\n")
+  for person in together.people:
+    head = ["person", "method", "median px", "p90 px", "median % of size"]
+    head += [f"{name.replace('_', ' ')} CV %" for name in LIMBS]
+    head += ["mean CV %", "joints known %"]
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    poses = {}
+    for method, model in models.items():
+      row, poses[method] = measured(person, rig, method, model)
+      print(f"| {person.name} | {method} | {' | '.join(row)} |")
+    print("\n| view | PA-MPJPE mm | median mm | frames |\n|---|---|---|---|")
+    print("\n".join(monocular(person, rig, poses["ransac"], args.monocular)))
+    best = views_poses.poses(person, rig, "ransac")
+    path = folder / f"person_{person.name}.png"
+    views_outputs.write(path, views_outputs.PICTURE, person, best, rig, "")
+    print(f"\npicture: {path} {Image.open(path).size}\n")
+
+
+if __name__ == "__main__":
+  main()
