@@ -2,7 +2,7 @@ r"""How well methods for several cameras do on real videos, and one camera besid
 
 Run: pip download pose2sim --no-deps
      python benchmarks/views.py pose2sim-*.whl --out=runs/views_demo
-       [--weights=NAME_OR_PATH] [--people] [--monocular=gla_gcn_cmu_27]
+       [--weights=NAME_OR_PATH] [--people] [--monocular=lift-27]
 
 The wheel (BSD-3-Clause) holds four synchronised videos of a man, and the same with a
 computer-made woman in them (--people), with a calibration; they come into --out.
@@ -137,7 +137,7 @@ def main(argv=None) -> None:
   parser.add_argument("wheel", type=pathlib.Path, help="of pose2sim")
   parser.add_argument("--out", type=pathlib.Path, required=True)
   parser.add_argument("--weights", help="of the lifter of several views")
-  parser.add_argument("--monocular", default="gla_gcn_cmu_27")
+  parser.add_argument("--monocular", default="lift-27")
   parser.add_argument("--people", action="store_true", help="the videos of two people")
   args = parser.parse_args(argv)
   try:

@@ -32,7 +32,7 @@ from jaxpose.predict_folder import Folder
 from jaxpose.predict_person import Clip
 from jaxpose.predict_source import Log
 
-WEIGHTS = "gla_gcn_cmu_27"
+WEIGHTS = "lift-27"
 SMOOTH = "savgol"
 _REPORT = "report.txt"
 _BODY = "body.npz"

@@ -278,7 +278,7 @@ def test_what_was_asked_is_taken_down(scene, detector, tmp_path):
   found = json.loads((tmp_path / "prediction.json").read_text())
   assert found["source"]["name"] == "walk"
   assert found["detection"] == dict(keypoints=None, people=1)
-  assert found["settings"]["weights"] == "gla_gcn_cmu_27"
+  assert found["settings"]["weights"] == "lift-27"
   assert detector.calls[0]["people"] == 1
 
 
