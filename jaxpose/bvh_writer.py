@@ -187,6 +187,7 @@ def assemble(
       add(f"{name}_end", here, _END * offsets[joint])
 
   visit(skeleton.root, -1)
+  visit = None  # it refers to itself, and would keep the arrays
   return Bvh(
     tuple(names),
     tuple(parents),

@@ -64,6 +64,7 @@ def video(
   threads: int | None = None,
   smooth: bool = True,
   repair: bool = True,
+  even: bool = True,
   work: str | os.PathLike | None = None,
   progress: bool = True,
 ) -> Tracks:
@@ -84,6 +85,8 @@ def video(
     threads: of the CPU; None for all, at most 4.
     smooth: over time, by a one-euro filter.
     repair: put left and right limbs right that change places for a short time.
+    even: make a frame rate that varies constant, unless `fps` is given: keypoints are
+      then of the frames of `frames.open_source(path, even=True)`.
     work: folder for what is finished, from which an interrupted call goes on; it is
       left for the caller to delete. None keeps everything in memory.
     progress: show a bar.
@@ -98,7 +101,7 @@ def video(
   if detector not in DETECTORS:
     raise ValueError(f"got the detector {detector!r}, expected {', '.join(DETECTORS)}.")
   skeleton, open_detector = DETECTORS[detector]
-  source = frames.open_source(path, fps)
+  source = frames.open_source(path, fps, even=even)
   tracker = open_detector(source.fps, weights=weights, threads=threads, people=people)
   request = dict(
     video=source.path.name,
@@ -135,7 +138,9 @@ def video(
   )
   tracks = Tracks(found.tracks)
   tracks.image_size, tracks.fps = tuple(source.image_size), source.fps
-  tracks.report, tracks.speed = found.report, speed
+  told = getattr(source, "evened", "")  # of videos
+  tracks.report = "\n".join(text for text in (told, found.report) if text)
+  tracks.speed = speed
   return tracks if person is None else tracks.only(str(person))
 
 

@@ -66,7 +66,13 @@ class Built(NamedTuple):
 
 
 def build(
-  chunks: Chunks, skeleton: str, rate: float, *, repair: bool, smooth: bool
+  chunks: Chunks,
+  skeleton: str,
+  rate: float,
+  *,
+  repair: bool,
+  smooth: bool,
+  gap: int = 0,
 ) -> Built:
   """Tracks of what was stored, without people seen for less than a fifth of a second.
 
@@ -76,6 +82,7 @@ def build(
     rate: frames per second.
     repair: put sides right, see `limb_swaps`.
     smooth: by a one-euro filter, after that.
+    gap: most frames without a person that the filter outlasts.
 
   Raises:
     ValueError: nobody was found.
@@ -98,7 +105,7 @@ def build(
   tracks = []
   for number in chosen:
     here = {k: v[rows["numbers"] == number] for k, v in rows.items()}
-    track, words = _track(here, str(number), skeleton, rate, repair, smooth)
+    track, words = _track(here, str(number), skeleton, rate, repair, smooth, gap)
     tracks.append(track)
     told.append(f"Person {number}: {words}")
   return Built(tracks, "\n".join(told))
@@ -108,7 +115,7 @@ def _people(count: int) -> str:
   return "person" if count == 1 else "people"
 
 
-def _track(rows, name, skeleton, rate, repair, smooth):
+def _track(rows, name, skeleton, rate, repair, smooth, gap):
   first, last = int(rows["frames"][0]), int(rows["frames"][-1])
   at = rows["frames"] - first
   joints = skeletons.get(skeleton).joints
@@ -129,6 +136,6 @@ def _track(rows, name, skeleton, rate, repair, smooth):
   if smooth:
     scales = np.ones(len(keypoints))
     scales[at] = rows["scale"]
-    keypoints = one_euro.track(keypoints, ~lost, scales, rate)
+    keypoints = one_euro.track(keypoints, ~lost, scales, rate, gap=gap)
   frames = np.arange(first, last + 1)
   return Track(name, frames, keypoints, confidence, skeleton, joints), words

@@ -6,12 +6,18 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 from PIL import UnidentifiedImageError
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# Options of ffmpeg: each frame comes with its size, as a PPM picture, to stdout.
+AS_PICTURES = (
+  *("-map", "0:v:0", "-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "-"),
+)
+AS_THEY_ARE = ("-fps_mode", "passthrough")  # neither doubled nor left out
 
 
 class Folder:
@@ -72,17 +78,20 @@ class Folder:
 class Video:
   """A video file, decoded by ffmpeg; frame i is the i-th that the file holds.
 
-  Frames are neither doubled nor dropped to even out the frame rate.
+  Frames are neither doubled nor dropped to even out the frame rate, unless `even` is
+  asked for and the rate varies; then frame i is the one shown at i / fps.
 
   Attributes:
     path: of the file.
     fps: frames per second, the file's own unless given.
     image_size: (width, height) in pixels, turned as the file asks for.
+    evened: how the rate varies, in words; empty where frames are as in the file.
   """
 
-  def __init__(self, path: pathlib.Path, fps: float | None):
-    """Reads the file's header and first frame."""
-    self.path, self._ffmpeg = path, _ffmpeg()
+  def __init__(self, path: pathlib.Path, fps: float | None, even: bool = False):
+    """Reads the file's header and first frame; for `even` the times of all frames."""
+    self.path, self._ffmpeg = path, ffmpeg()
+    self.evened, self._rate = "", AS_THEY_ARE
     # Only a frame tells whether ffmpeg has the codec, and the size after turning.
     first = next(self.read(), None)
     if first is None:
@@ -95,10 +104,13 @@ class Video:
       raise ValueError(
         f"{path}: the file does not say its frame rate; give it with --fps."
       )
+    times = self.varying() if even and fps is None else None
+    if times is not None:
+      self._even(times)
 
   def count(self, exact: bool = False) -> int:
     """Number of frames: of the packets in the file, or, `exact`, by decoding it."""
-    how = ("-fps_mode", "passthrough") if exact else ("-c", "copy")
+    how = self._rate if exact or self.evened else ("-c", "copy")
     done = self._run("-map", "0:v:0", *how, "-f", "null", "-")
     found = re.findall(rb"frame=\s*(\d+)", done.stderr)
     return int(found[-1]) if found else 0
@@ -106,12 +118,9 @@ class Video:
   def read(self, wanted: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
     """(number, RGB) of each frame, or of those for which `wanted` is true."""
     last = None if wanted is None else np.flatnonzero(wanted).max(initial=-1)
-    # Each frame comes with its size, as a PPM picture.
-    options = ["-map", "0:v:0", "-fps_mode", "passthrough", "-pix_fmt", "rgb24"]
-    options += ["-c:v", "ppm", "-f", "image2pipe", "-"]
     with tempfile.TemporaryFile() as said:
       process = subprocess.Popen(
-        [self._ffmpeg, "-v", "error", "-nostdin", "-i", str(self.path), *options],
+        [self._ffmpeg, "-v", "error", "-nostdin", *self._options()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=said,
@@ -119,15 +128,12 @@ class Video:
       )
       try:
         i = 0
-        while (last is None or i <= last) and process.stdout.readline() == b"P6\n":
-          width, height = map(int, process.stdout.readline().split())
-          process.stdout.readline()
-          raw = process.stdout.read(3 * width * height)
-          if len(raw) < 3 * width * height:
-            break
-          if wanted is None or wanted[i]:
-            yield i, np.frombuffer(raw, np.uint8).reshape(height, width, 3)
+        for frame in pictures(process.stdout):
+          if wanted is None or (i < len(wanted) and wanted[i]):
+            yield i, frame
           i += 1
+          if last is not None and i > last:
+            break
         if i == 0 and last != -1:
           said.seek(0)
           raise _unreadable(self.path, said.read().decode(errors="replace"))
@@ -135,6 +141,33 @@ class Video:
         process.kill()
         process.stdout.close()
         process.wait()
+
+  def _options(self) -> list[str]:
+    return ["-i", str(self.path), *self._rate, *AS_PICTURES]
+
+  def varying(self) -> np.ndarray | None:
+    """Times of the frames in the file if one lies more than a frame from its place."""
+    said = self._run("-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-").stdout
+    unit = re.search(rb"#tb 0: (\d+)/(\d+)", said)
+    ticks = re.findall(rb"(?m)^0, *-?\d+, *(-?\d+),", said)  # not decoded
+    if not unit or len(ticks) < 3:
+      return None
+    times = np.sort(np.float64(ticks)) * int(unit[1]) / int(unit[2])
+    even = np.linspace(times[0], times[-1], len(times))
+    return times if np.abs(times - even).max() > even[1] - even[0] > 0 else None
+
+  def _even(self, times: np.ndarray) -> None:
+    """Makes the rate constant: that of the usual distance between frames."""
+    apart = np.diff(times)
+    apart = apart[apart > 0]
+    self.fps = round(1 / float(np.median(apart)), 3)
+    count = round((times[-1] - times[0]) * self.fps) + 1  # the last one is shown once
+    self._rate = ("-fps_mode", "cfr", "-r", f"{self.fps:g}", "-frames:v", str(count))
+    low, high = 1 / np.percentile(apart, [95, 5])
+    self.evened = (
+      f"The frame rate of {self.path.name} varies ({low:.3g} to {high:.3g} frames/s): "
+      f"frames were doubled or left out, so that there are {self.fps:g} a second."
+    )
 
   def _run(self, *options: str) -> subprocess.CompletedProcess:
     command = [self._ffmpeg, "-hide_banner", "-nostdin", "-i", str(self.path), *options]
@@ -154,12 +187,15 @@ def _unreadable(path: pathlib.Path, said: str) -> ValueError:
   )
 
 
-def open_source(path: str | os.PathLike, fps: float | None = None) -> Folder | Video:
+def open_source(
+  path: str | os.PathLike, fps: float | None = None, *, even: bool = False
+) -> Folder | Video:
   """The frames at a path.
 
   Args:
     path: a video file, or a folder of pictures.
     fps: frames per second; needed for a folder, else the file's own.
+    even: make the rate of a video constant if it varies, unless `fps` is given.
 
   Raises:
     FileNotFoundError: nothing is there.
@@ -176,7 +212,7 @@ def open_source(path: str | os.PathLike, fps: float | None = None) -> Folder | V
       f"{path} is a picture, expected a video or a folder of frames; put the frames in "
       "a folder and give that."
     )
-  return Video(path, fps)
+  return Video(path, fps, even)
 
 
 def _is_picture(path: pathlib.Path) -> bool:
@@ -188,7 +224,8 @@ def _is_picture(path: pathlib.Path) -> bool:
     return False
 
 
-def _ffmpeg() -> str:
+def ffmpeg() -> str:
+  """Path of the package's ffmpeg; ImportError without it."""
   try:
     import imageio_ffmpeg
   except ImportError as error:
@@ -197,6 +234,17 @@ def _ffmpeg() -> str:
       "pip install 'jaxpose[video]', or give a folder of frames."
     ) from error
   return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def pictures(stream: BinaryIO) -> Iterator[np.ndarray]:
+  """Frames that ffmpeg writes with `AS_PICTURES`; a half one at the end is left out."""
+  while stream.readline() == b"P6\n":
+    width, height = map(int, stream.readline().split())
+    stream.readline()
+    raw = stream.read(3 * width * height)
+    if len(raw) < 3 * width * height:
+      return
+    yield np.frombuffer(raw, np.uint8).reshape(height, width, 3)
 
 
 def _natural(path: pathlib.Path) -> list:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxpose import cameras
 from jaxpose import predict_inputs
 from jaxpose import pretrained
 from jaxpose import skeleton_maps
@@ -152,7 +151,7 @@ def keypoint_frames(
   # The least confidence among what a joint is made of; 0 where that is nothing.
   parts = [confidence[:, row != 0] for row in matrix]
   least = [p.min(1) if p.shape[1] else np.zeros(len(p)) for p in parts]
-  points = cameras.normalize_screen(points, *size).astype(np.float32)
+  points = predict_inputs.on_screen(points, *size).astype(np.float32)
   return Frames(points, np.stack(least, -1).astype(np.float32), _no_boxes(len(points)))
 
 

@@ -55,7 +55,7 @@ def write(
   delay = max(round(100 / fps), 4)  # 1/100 s
   times = np.arange(0, count / fps, delay / 100)
   frames = np.minimum(np.floor(times * fps + 1e-6).astype(int), count - 1)
-  pictures = _in_a_palette(_pictures(figure, show, frames.tolist()))
+  pictures = in_a_palette(_pictures(figure, show, frames.tolist()))
   first = next(pictures)
   first.save(path, save_all=True, append_images=pictures, duration=10 * delay, loop=0)
 
@@ -78,7 +78,7 @@ def _pictures(figure, show, frames: Iterable[int]) -> Iterator[np.ndarray]:
     yield np.asarray(canvas.buffer_rgba())[..., :3]
 
 
-def _in_a_palette(pictures: Iterator[np.ndarray]) -> Iterator[Image.Image]:
+def in_a_palette(pictures: Iterator[np.ndarray]) -> Iterator[Image.Image]:
   """The pictures in 128 colours, those of the first one."""
   palette = None
   for pixels in pictures:

@@ -70,6 +70,8 @@ def track(
   seen: Bool[np.ndarray, " t"],
   scales: Float[np.ndarray, " t"],
   rate: float,
+  *,
+  gap: int = 0,
 ) -> Float[np.ndarray, "t j c"]:
   """Points over time, smoothed; it starts anew after frames in which nothing is seen.
 
@@ -78,12 +80,14 @@ def track(
     seen: frames that count.
     scales: size of the person in each frame.
     rate: frames per second.
+    gap: most frames without anything that it outlasts.
   """
-  smoothed, before = points.copy(), None
+  smoothed, before, last = points.copy(), None, 0
   for t in np.flatnonzero(seen):
-    if before is None or not seen[t - 1]:
+    if before is None or t - last > gap + 1:
       before = start(points[t])
     else:
-      before = step(before, points[t], rate=rate, scale=float(scales[t]))
-    smoothed[t] = before.values
+      now = rate / (t - last)
+      before = step(before, points[t], rate=float(now), scale=float(scales[t]))
+    smoothed[t], last = before.values, t
   return smoothed

@@ -18,37 +18,34 @@ Run: python -m jaxpose.predict VIDEO_OR_FOLDER --out=FOLDER
 """
 
 import dataclasses
-import functools
 import os
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Bool
 from jaxtyping import Float
-from tqdm import tqdm
 
 from jaxpose import crops
-from jaxpose import data as pose_data
+from jaxpose import lift_network
 from jaxpose import mesh_inputs
 from jaxpose import predict_inputs
 from jaxpose import predict_mesh
-from jaxpose import scoring
 from jaxpose import skeleton_maps
 from jaxpose import skeletons
 from jaxpose.gaps import fill_gaps
 from jaxpose.gaps import gap_lengths
 from jaxpose.gaps import gap_report
 from jaxpose.gaps import stretches
+from jaxpose.lift_stream import LiftStream
 from jaxpose.mesh_stream import MeshStream
 from jaxpose.meshes import Mesh
-from jaxpose.models.glot import Glot
 from jaxpose.multiview_poses import MultiviewPoses
 from jaxpose.multiview_stream import MultiviewStream
 from jaxpose.predict_multiview import multiview
 from jaxpose.skeletons import Skeleton
 
 __all__ = [
+  "LiftStream",
   "Lifted",
   "Mesh",
   "MeshStream",
@@ -147,12 +144,7 @@ def lift(
   for name, value, least in (("batch_size", batch_size, 1), ("max_gap", max_gap, 0)):
     if value < least:
       raise ValueError(f"got {name}={value}, expected at least {least}.")
-  model = predict_inputs.loaded(weights)
-  if isinstance(model.module, Glot):
-    raise ValueError(
-      "got weights of the model 'glot', expected those of a model of joints such as "
-      "'gla_gcn'; for 'glot' there is jaxpose.predict.mesh."
-    )
+  model = predict_inputs.lifter(weights)
   made_of = skeleton_maps.joint_map(skeleton, model.skeleton.name) != 0
   needed = made_of.any(0)
 
@@ -168,7 +160,7 @@ def lift(
 
   points = predict_inputs.on_screen(points, width, height).astype(np.float32)
   points = skeleton_maps.convert(points, skeleton, model.skeleton.name)
-  joints = _predict(model, points, flip, batch_size, progress)
+  joints = lift_network.poses(model, points, flip, batch_size, progress)
   joints[:, model.skeleton.root] = 0
   filled = (missing[:, None] & made_of).any(-1)
   valid = (gaps <= max_gap).all(-1)
@@ -205,7 +197,8 @@ def mesh(
   each window of frames, those missing are put on the straight line between the frames
   where the joint was last and next seen, held before the first and after the last.
   Features that are NaN are treated alike. Frames before the clip and after it repeat
-  its ends. Where a window shows nothing at all the last pose is held.
+  its ends. Where a window shows nothing at all the last pose is held. Keypoints of a
+  picture higher than wide count as in `lift`.
 
   Args:
     keypoints_2d: (frames, joints, 2) pixels, x right, y down.
@@ -277,39 +270,6 @@ def video(path: str | os.PathLike, out: str | os.PathLike, **options):
   from jaxpose import predict_video  # it imports this module
 
   return predict_video.video(path, out, **options)
-
-
-def _predict(model, points, flip: bool, batch_size: int, progress) -> np.ndarray:
-  """(t, j, 3) poses of normalised keypoints, each frame once, in bounded memory."""
-  clip = pose_data.PoseData(
-    dict(keypoints_2d=points),
-    dict(first=np.zeros(1, np.int32), last=np.full(1, len(points) - 1, np.int32)),
-    (pose_data.View("clip", "", "", "", 0.0),),
-    model.skeleton,
-  )
-  predict = _predictor(model.module, model.skeleton, model.inputs, flip)
-  variables = jax.device_put(model.variables)
-  batch_size = min(batch_size, 1 << (len(points) - 1).bit_length())
-  batches = pose_data.evaluation_order(clip, batch_size)
-  total = -(-len(points) // batch_size)
-  poses = []
-  for index, mask in tqdm(batches, progress, total, unit="batch", disable=not progress):
-    batch = pose_data.gather(
-      clip.frames, clip.runs, index, model.window, model.lookahead
-    )
-    poses.append(np.asarray(predict(variables, batch))[mask])
-  return np.concatenate(poses)
-
-
-# Keyed by the module's fields, not its variables: weights of one architecture share it.
-@functools.lru_cache(maxsize=8)
-def _predictor(module, skeleton: Skeleton, inputs: tuple[str, ...], flip: bool):
-  if inputs != ("keypoints_2d",):
-    raise ValueError(
-      f"got a model with the inputs {', '.join(inputs)}, expected keypoints_2d alone; "
-      "lift cannot make the others."
-    )
-  return scoring.make_predict(module, skeleton, inputs=inputs, flip=flip)
 
 
 if __name__ == "__main__":

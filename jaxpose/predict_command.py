@@ -1,10 +1,12 @@
 """The command `python -m jaxpose.predict`: a video in, its people in 3D out."""
 
 import argparse
+import errno
 import signal
 import sys
 from collections.abc import Sequence
 
+from jaxpose import predict_live
 from jaxpose import predict_outputs
 from jaxpose import predict_person
 from jaxpose import predict_rig_command
@@ -15,6 +17,11 @@ NO_MESH = (
   "train them in minutes with 'python -m jaxpose.train "
   "--config=configs/glot_quickstart.py --workdir=runs/glot' and pass --mesh=runs/glot."
 )
+
+_STOPPED = "stopped; what is finished is kept, and the same command goes on from there."
+_STOPPED_LIVE = "stopped; what was recorded is kept, --live alone writes its files."
+_FULL = "What is finished is kept; make room, and the same command goes on from there."
+_NOT_LIVE = ("person", "keypoints", "mesh")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,12 +35,11 @@ def main(argv: Sequence[str] | None = None) -> None:
   try:
     _run(args)
   except KeyboardInterrupt:
-    print(
-      "stopped; what is finished is kept, and the same command goes on from there.",
-      file=sys.stderr,
-    )
+    print(_STOPPED if args.live is None else _STOPPED_LIVE, file=sys.stderr)
     sys.exit(130)
   except (ValueError, OSError, ImportError) as error:
+    if getattr(error, "errno", None) == errno.ENOSPC:
+      sys.exit(f"error: the disk is full ({error.filename or args.out}). {_FULL}")
     sys.exit(f"error: {error}")
   finally:
     signal.signal(signal.SIGTERM, stop_on_term)
@@ -48,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     allow_abbrev=False,
   )
   add = parser.add_argument
-  add("video", help="video file, or folder of pictures")
+  add("video", nargs="?", help="video file, or folder of pictures")
   add("--out", required=True, help="folder for the results")
   add("--person", help="only this one, by name (0 is who was found first)")
   add("--keypoints", help="2D keypoints of another detector; default: detected here")
@@ -82,6 +88,16 @@ def _parser() -> argparse.ArgumentParser:
   add("--flip", action="store_true", help="average with the mirror image: slower")
   add("--people", type=int, help="at most so many at a time; 1 is the fastest")
   add("--detector_weights", help="folder or wheel with them; default: fetched once")
+  add(
+    "--live",
+    nargs="?",
+    const="",
+    metavar="SOURCE",
+    help="in the place of a video: number or path of a camera, address of a stream, or "
+    "a file played at its speed; alone: write what a cut off recording left",
+  )
+  add("--port", type=int, help="of the page with the live view; 0 for any free one")
+  add("--seconds", type=float, help="to stop the live view after")
   add("--threads", type=int, help="of the CPU; default: all, at most 4")
   add("--overwrite", action="store_true", help="replace other results in the folder")
   return parser
@@ -90,14 +106,38 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> None:
   if args.mesh == "":
     raise ValueError(NO_MESH)
-  options = vars(args)
+  options = dict(vars(args))
   if args.formats is not None:
     options["formats"] = [name.strip() for name in args.formats.split(",")]
-  done = predict_video.video(options.pop("video"), options.pop("out"), **options)
+  live = {name: options.pop(name) for name in ("live", "port", "seconds")}
+  given = [args.video is not None, live["live"] is not None]
+  if sum(given) != 1:
+    raise ValueError(
+      f"got {'both a video and --live' if all(given) else 'no video'}, expected a "
+      "video file or folder, or --live=0 for the first camera."
+    )
+  video = options.pop("video")
+  for name in ("port", "seconds"):
+    if video is not None and live[name] is not None:
+      raise ValueError(f"got --{name} without --live, expected both or none of them.")
+  if video is None:
+    done = _live(live, options)
+  else:
+    done = predict_video.video(video, options.pop("out"), **options)
   if done.speeds:
     told = ", ".join(f"{stage} {speed:.1f}" for stage, speed in done.speeds.items())
     print(f"frames/s: {told}")
   print(f"{done.folder}: {len(done.people)} {_people(len(done.people))} in 3D")
+
+
+def _live(live: dict, options: dict) -> predict_video.Outcome:
+  for name in _NOT_LIVE:
+    if options.pop(name) is not None:
+      raise ValueError(f"got --{name} with --live, expected it with a video alone.")
+  if live["port"] is not None:
+    options["port"] = live["port"]
+  source, out = live["live"], options.pop("out")
+  return predict_live.live(source, out, seconds=live["seconds"], **options)
 
 
 def _people(count: int) -> str:

@@ -18,6 +18,7 @@ FILE = "prediction.json"
 KEYPOINTS = "keypoints.npz"
 WORK = "keypoints.npz.unfinished"  # of a detection, see `detect.video`
 FORMAT = "jaxpose prediction 1"
+BODY = "body."  # how names of bodies' files begin
 _END = 1 << 20  # bytes that are looked at from either end of a file
 _PARTS = ("source", "detection", "settings")
 
@@ -37,6 +38,7 @@ class Folder:
     source: Mapping[str, Any],
     detection: Mapping[str, Any],
     settings: Mapping[str, Any],
+    mesh: str | None = None,
     overwrite: bool = False,
   ):
     """Claims the folder for results of this video with these settings.
@@ -46,6 +48,7 @@ class Folder:
       source: identity of the video, in JSON's types.
       detection: how keypoints are found.
       settings: what else the results depend on.
+      mesh: weights of the bodies, which may be added later; None for none now.
       overwrite: take a folder with other results, or other files.
 
     Raises:
@@ -59,18 +62,30 @@ class Folder:
       raise FileExistsError(
         f"{self.path} is a file, expected a folder for the results."
       )
-    before = self._before()
+    before = asked(self.path)
     self.finished: list[str] = before.get("files", [])
     differ = [k for k in _PARTS if before and before.get(k) != self._request[k]]
     others = [] if before else self._others()
     if (others or (differ and self._holds_something())) and not overwrite:
       raise FileExistsError(self._refusal(before, differ, others))
+    self._mesh = None if differ else before.get("mesh")
+    bodies = [n for n in self.finished if pathlib.PurePath(n).name.startswith(BODY)]
+    if mesh and self._mesh not in (None, mesh) and bodies and not overwrite:
+      raise FileExistsError(
+        f"{self.path} holds bodies of the weights {self._mesh}; choose another --out, "
+        "or pass --overwrite."
+      )
     if differ:
       self._clear(keypoints=differ != ["settings"])
     elif others:
       self.finished = []
       self._remove(KEYPOINTS, WORK)
-    if differ or not before:
+    elif mesh and self._mesh not in (None, mesh):
+      self._remove(*bodies)
+      self.finished = [n for n in self.finished if n not in bodies]
+    added = mesh and mesh != self._mesh
+    self._mesh = mesh or self._mesh
+    if differ or added or not before:
       self.path.mkdir(parents=True, exist_ok=True)
       self._save()
 
@@ -79,23 +94,6 @@ class Folder:
     if name not in self.finished:
       self.finished.append(name)
       self._save()
-
-  def _before(self) -> dict:
-    path = self.path / FILE
-    if not path.exists():
-      return {}
-    try:
-      found = json.loads(path.read_text(encoding="utf-8"))
-      if found["format"] != FORMAT or not all(map(found.__contains__, _PARTS)):
-        raise ValueError(f"format {found['format']!r}")
-      # What somebody deleted is made again.
-      found["files"] = [n for n in map(str, found["files"]) if (self.path / n).exists()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-      raise ValueError(
-        f"{path} is damaged, or of another version of jaxpose ({type(error).__name__}: "
-        f"{str(error)[:80]}); move it away, or choose another --out."
-      ) from error
-    return found
 
   def _holds_something(self) -> bool:
     """Whether more is there than the traces of a call that failed."""
@@ -145,7 +143,7 @@ class Folder:
           path.parent.rmdir()
 
   def _save(self) -> None:
-    content = dict(format=FORMAT, **self._request, files=self.finished)
+    content = dict(format=FORMAT, **self._request, mesh=self._mesh, files=self.finished)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     whole_files.write(
       self.path / FILE,
@@ -153,6 +151,29 @@ class Folder:
       endings=(".json",),
       overwrite=True,
     )
+
+
+def asked(folder: pathlib.Path) -> dict:
+  """What `prediction.json` in a folder says; nothing where there is none.
+
+  Raises:
+    ValueError: it is damaged.
+  """
+  path = folder / FILE
+  if not path.exists():
+    return {}
+  try:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found["format"] != FORMAT or not all(map(found.__contains__, _PARTS)):
+      raise ValueError(f"format {found['format']!r}")
+    # What somebody deleted is made again.
+    found["files"] = [n for n in map(str, found["files"]) if (folder / n).exists()]
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise ValueError(
+      f"{path} is damaged, or of another version of jaxpose ({type(error).__name__}: "
+      f"{str(error)[:80]}); move it away, or choose another --out."
+    ) from error
+  return found
 
 
 def identity(path: pathlib.Path) -> dict[str, Any]:

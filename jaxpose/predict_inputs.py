@@ -10,6 +10,7 @@ from jaxtyping import Float
 from jaxpose import cameras
 from jaxpose import pretrained
 from jaxpose import skeletons
+from jaxpose.models.glot import Glot
 from jaxpose.skeletons import Skeleton
 
 
@@ -28,6 +29,17 @@ def loaded(weights) -> pretrained.Pretrained:
   file = path / pretrained.FILE if path.is_dir() else path
   stamp = file.stat().st_mtime_ns if file.exists() else None
   return _load_once(os.fspath(weights), path, stamp)
+
+
+def lifter(weights) -> pretrained.Pretrained:
+  """Weights of a model of joints; ValueError for those of bodies."""
+  model = loaded(weights)
+  if isinstance(model.module, Glot):
+    raise ValueError(
+      "got weights of the model 'glot', expected those of a model of joints such as "
+      "'gla_gcn'; for 'glot' there is jaxpose.predict.mesh."
+    )
+  return model
 
 
 @functools.lru_cache(maxsize=4)
@@ -114,10 +126,19 @@ def refuse_unseen(missing, needed, skeleton: Skeleton) -> None:
 def on_screen(
   points: Float[np.ndarray, "*b 2"], width: float, height: float
 ) -> Float[np.ndarray, "*b 2"]:
-  """Pixels as the networks of joints see them; upright pictures lie in a square."""
+  """Pixels as the networks see them; upright pictures lie in the middle of a square."""
   side = max(width, height)
   moved = points + np.broadcast_to([(side - width) / 2, 0.0], points.shape)
   return cameras.normalize_screen(moved, side, height)
+
+
+def off_screen(
+  points: Float[np.ndarray, "*b 2"], width: float, height: float
+) -> Float[np.ndarray, "*b 2"]:
+  """Inverse of `on_screen`."""
+  side = max(width, height)
+  moved = cameras.denormalize_screen(points, side, height)
+  return moved - np.broadcast_to([(side - width) / 2, 0.0], points.shape)
 
 
 def share_outside(seen: Float[np.ndarray, "n 2"], width: float, height: float) -> float:

@@ -23,7 +23,6 @@ from jaxpose import mesh_inputs
 from jaxpose import predict_inputs
 from jaxpose import pretrained
 from jaxpose import translation
-from jaxpose.cameras import denormalize_screen
 from jaxpose.cameras import guess_focal
 from jaxpose.gaps import fill_windows
 from jaxpose.mesh_inputs import Frames
@@ -191,12 +190,11 @@ def estimate(setup: Setup, windows: Frames) -> Estimates:
   confidence, count = windows.confidence[:, middle], len(values)
   points, weights = np.zeros((count, 1, 2)), np.zeros((count, 1))
   if setup.eats_keypoints:
-    width, height = setup.size
-    points = denormalize_screen(np.float64(values[:, middle]), width, height)
+    points = predict_inputs.off_screen(np.float64(values[:, middle]), *setup.size)
     weights = np.where(seen.any(1), _INTERPOLATED, 0)
     weights = np.where(seen[:, middle], confidence, weights)
-    centre = denormalize_screen(np.float64(out["crop"][:, :2]), width, height)
-    crops = np.concatenate([centre, out["crop"][:, 2:] * (width / 2)], -1)
+    centre = predict_inputs.off_screen(np.float64(out["crop"][:, :2]), *setup.size)
+    crops = np.concatenate([centre, out["crop"][:, 2:] * (max(setup.size) / 2)], -1)
   else:
     boxes = fill_windows(windows.boxes, seen)[:, middle, 0]
     half = setup.box_scale * boxes[:, 2:].max(-1, keepdims=True) / 2

@@ -55,8 +55,10 @@ class Log:
     return {k: n / max(seconds, 1e-9) for k, (n, seconds) in self._spent.items()}
 
 
-def opened(path: str | os.PathLike, fps: float | None) -> frames.Folder | frames.Video:
-  """The video or folder at a path.
+def opened(
+  path: str | os.PathLike, fps: float | None, even: bool = True
+) -> frames.Folder | frames.Video:
+  """The video or folder at a path; `even` as in `frames.open_source`.
 
   Raises:
     FileNotFoundError: nothing is there.
@@ -68,14 +70,15 @@ def opened(path: str | os.PathLike, fps: float | None) -> frames.Folder | frames
     frames.open_source(path, 1.0)  # what is wrong with the pictures is said first
   if fps is not None and not 0 < fps < np.inf:
     raise ValueError(f"got fps={fps}, expected frames per second, above 0.")
-  return frames.open_source(path, fps)
+  return frames.open_source(path, fps, even=even)
 
 
 def focal_length(source, given: float | None) -> tuple[float, str]:
   """Length in pixels, and where it is from."""
   if given is not None:
     return float(given), f"The focal length is {given:g} pixels, as given."
-  equivalent = focal_metadata.equivalent_mm(source)
+  stored = isinstance(source, (frames.Folder, frames.Video))
+  equivalent = focal_metadata.equivalent_mm(source) if stored else None
   if equivalent:
     length = focal_metadata.pixels(equivalent, source.image_size)
     return length, (
@@ -115,13 +118,17 @@ def tracks(
         f"of {source.path.name}; take the keypoints of this video."
       )
     log.say(f"{file.name}: keypoints of {len(found)} people.")
+    if isinstance(source, frames.Video) and source.varying() is not None:
+      log.say(
+        f"The frame rate of {source.path.name} varies, but keypoints of another "
+        f"detector count {source.fps:g} frames a second: speeds are wrong by as much."
+      )
     return Tracks(found)
   path, work = folder.path / predict_folder.KEYPOINTS, folder.path / predict_folder.WORK
   if predict_folder.KEYPOINTS not in folder.finished:
     path.unlink(missing_ok=True)  # written just before an interruption
-    found = detect.video(
-      source.path, fps=source.fps, work=work, progress=log.show, **options
-    )
+    fps = None if getattr(source, "evened", "") else source.fps
+    found = detect.video(source.path, fps=fps, work=work, progress=log.show, **options)
     detect.save(path, found)
     shutil.rmtree(work, ignore_errors=True)
     folder.finish(predict_folder.KEYPOINTS)

@@ -12,7 +12,6 @@ person it is the keypoints and poses of all frames.
 
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -23,19 +22,15 @@ from jaxpose import mesh_inputs
 from jaxpose import predict_folder
 from jaxpose import predict_inputs
 from jaxpose import predict_outputs
+from jaxpose import predict_people
 from jaxpose import predict_person
 from jaxpose import predict_source
-from jaxpose import whole_files
-from jaxpose.keypoint_tracks import Track
 from jaxpose.models.glot import Glot
 from jaxpose.predict_folder import Folder
 from jaxpose.predict_person import Clip
-from jaxpose.predict_source import Log
 
 WEIGHTS = "lift-27"
 SMOOTH = "savgol"
-_REPORT = "report.txt"
-_BODY = "body.npz"
 
 Number = int | float | np.number
 
@@ -118,7 +113,8 @@ def video(
       f"{WEIGHTS!r}; for bodies pass them as mesh (--mesh)."
     )
   body = None if mesh is None else mesh_inputs.glot_weights(mesh)
-  source = predict_source.opened(path, fps)
+  # Keypoints of another detector are of the frames as they are.
+  source = predict_source.opened(path, fps, even=keypoints is None)
   file = None if keypoints is None else pathlib.Path(keypoints).expanduser()
   if file is not None and not file.exists():
     raise FileNotFoundError(f"{file}: no such file; expected keypoints.")
@@ -136,8 +132,8 @@ def video(
       world=world,
       focal=focal,
       flip=flip,
-      mesh=_named(mesh),
     ),
+    mesh=_named(mesh),
     overwrite=overwrite,
   )
   clip = Clip(source.fps, tuple(source.image_size), length)
@@ -150,102 +146,11 @@ def video(
     for form, extra in predict_outputs.lacking_extras().items():
       name = predict_outputs.NAMES[form]
       log.say(f"No {name}: for that run pip install 'jaxpose[{extra}]'.")
-  done, refused, places = [], [], _places(tracks)
   lifting = dict(weights=model, smooth=smooth, world=world, flip=flip)
-  for track in chosen:
-    place = places[track.name]
-    try:
-      _person(folder, place, track, source, clip, lifting, body, wanted, log)
-      done.append(track.name or "0")
-    except ValueError as error:
-      refused.append(str(error))
-      log.say(f"Person {track.name or '0'} was left out: {error}")
-  if not done:
-    raise ValueError(
-      refused[0] if len(refused) == 1 else f"nobody can be put in 3D; {refused[0]}"
-    )
-  return Outcome(folder.path, done, "\n".join(log.lines), log.speeds())
-
-
-def _places(tracks) -> dict[str, str]:
-  """Name of each person -> name of the folder."""
-  found: dict[str, str] = {}
-  for track in tracks:
-    plain = place = "person_" + re.sub(r"[^\w.-]", "_", track.name or "0")
-    count = 1
-    while place in found.values():
-      count += 1
-      place = f"{plain}_{count}"
-    found[track.name] = place
-  return found
-
-
-def _person(
-  folder: Folder,
-  place: str,
-  track: Track,
-  source,
-  clip: Clip,
-  lifting: dict,
-  body,
-  wanted: list[str],
-  log: Log,
-) -> None:
-  """Whatever is not finished of one person."""
-  name = track.name or "0"
-  files = {form: f"{place}/{predict_outputs.NAMES[form]}" for form in wanted}
-  missing = [form for form, file in files.items() if file not in folder.finished]
-  no_body = body is not None and f"{place}/{_BODY}" not in folder.finished
-  if not missing and not no_body and f"{place}/{_REPORT}" in folder.finished:
-    log.say(f"Person {name} is finished, in {folder.path / place}.")
-    return
-  label = f"person {name}: %s" if log.show else None
-  count = int(track.frames[-1] - track.frames[0]) + 1
-  with log.stage("3D", count):
-    found = predict_person.lift(track, clip, progress=label and label % "3D", **lifting)
-  said = [found.report]
-  log.say(f"Person {name}: {found.report}")
-  for form in missing:
-    with log.stage(form, count):
-      told = predict_outputs.write(
-        folder.path / files[form], found, form, source, label and label % form
-      )
-    if (folder.path / files[form]).exists():
-      folder.finish(files[form])
-    if told:
-      said.append(told)
-      log.say(told)
-  if no_body:
-    with log.stage("body", count):
-      said.append(_write_body(folder, place, track, clip, body, label))
-    log.say(said[-1])
-  text = "\n".join(said) + "\n"
-  path = folder.path / place / _REPORT
-  whole_files.write(
-    path, lambda file: file.write(text.encode()), endings=(".txt",), overwrite=True
+  names = predict_people.write(
+    folder, tracks, chosen, source, clip, lifting, body, wanted, log
   )
-  folder.finish(f"{place}/{_REPORT}")
-
-
-def _write_body(
-  folder: Folder, place: str, track: Track, clip: Clip, body, label
-) -> str:
-  from jaxpose import predict
-
-  points, confidence = predict_person.dense(track)
-  mesh = predict.mesh(
-    points,
-    weights=body,
-    image_size=clip.image_size,
-    confidence=confidence,
-    skeleton=track.skeleton,
-    focal=clip.focal,
-    frame_rate=clip.fps,
-    progress=label and label % "body",
-  )
-  for path in predict_outputs.write_body(folder.path / place, mesh):
-    folder.finish(f"{place}/{path.name}")
-  return f"body: {mesh.report}"
+  return Outcome(folder.path, names, "\n".join(log.lines), log.speeds())
 
 
 def _named(weights) -> str | None:

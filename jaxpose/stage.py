@@ -22,7 +22,7 @@ LEFT, RIGHT, MIDDLE = (31, 126, 203), (232, 104, 36), (104, 113, 128)
 BACKGROUND, LINE, MAIN_LINE = (247, 248, 250), (221, 225, 231), (202, 208, 217)
 SHADOW = (206, 211, 219)
 AZIMUTH, ELEVATION = 35.0, 14.0  # degrees that the eye walked around the input's camera
-_TALL = 2.05  # metres that fit the height of the picture
+_TALL, _WIDE = 2.05, 1.8  # metres that fit the height and the width of the picture
 _FIELD = 26.0  # degrees of it
 _STILL = 0.5  # metres from the middle of the clip within which the eye stays
 _FOLLOW_SECONDS = 0.7
@@ -88,7 +88,8 @@ def views(
     )
   a, e = np.radians([azimuth, ELEVATION])
   focal = float(size[1] / 2 / np.tan(np.radians(_FIELD / 2)))
-  away = _TALL * size[1] / min(size) / 2 / np.tan(np.radians(_FIELD / 2))
+  shown = max(_TALL, _WIDE * size[1] / size[0])
+  away = shown / 2 / np.tan(np.radians(_FIELD / 2))
   back = np.asarray([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
   look = np.concatenate([path, np.full((len(path), 1), 0.88)], -1)
   rotation = cameras.look_at(back, np.zeros(3))

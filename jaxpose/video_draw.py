@@ -129,21 +129,21 @@ def _beside(frames, most, scenes, points, points_skeleton, size):
     if i >= most:
       return
     if scene is None:
-      box = _Box(frame.shape[1::-1], size, points)
+      box = Box(frame.shape[1::-1], size, points)
       scene = scenes((size[0] - box.width, size[1]))
-      radius = _radius(points, box.scale) if points is not None else 0
+      radius = bone_radius(points, box.scale) if points is not None else 0
     picture = np.empty((size[1], size[0], 3), np.uint8)
     picture[:] = np.asarray(stage.BACKGROUND, np.uint8)
     picture[:, box.width :] = next(scene)
     inner = picture[box.top : box.top + box.height, : box.width]
-    inner[:] = _resized(frame[:, box.left : box.right], (box.width, box.height))
+    inner[:] = resized(frame[:, box.left : box.right], (box.width, box.height))
     if points is not None and i < len(points):
       shifted = points[i] - np.asarray([box.left, 0])
       overlay(inner, (shifted + 0.5) * box.scale - 0.5, points_skeleton, radius)
     yield picture
 
 
-class _Box:
+class Box:
   """Which part of the input goes where at the left; wide pictures lose empty sides.
 
   Attributes:
@@ -212,14 +212,15 @@ def _stages(joints_3d, skeleton, size, fps, mesh) -> Iterator[np.ndarray]:
     yield picture
 
 
-def _radius(points, scale: float) -> float:
+def bone_radius(points, scale: float) -> float:
   """Of bones, by the usual height of the person in the picture."""
   y = points[np.isfinite(points).any((1, 2)), :, 1]
   tall = np.median(np.nanmax(y, 1) - np.nanmin(y, 1)) if len(y) else 0
   return float(np.clip(0.009 * tall * scale, 1.5, 6))
 
 
-def _resized(frame, size: tuple[int, int]) -> np.ndarray:
+def resized(frame, size: tuple[int, int]) -> np.ndarray:
+  """A picture of this (width, height)."""
   picture = Image.fromarray(np.ascontiguousarray(frame))
   if picture.size == size:
     return np.asarray(picture)

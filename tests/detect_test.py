@@ -194,3 +194,15 @@ def test_a_video_is_taken_like_a_folder(tmp_path):
   tracks = detect.video(path, "brightness", progress=False)
   assert tracks.fps == frames.open_source(path).fps == 20
   assert len(tracks[0].frames) == 12
+
+
+def test_a_rate_that_varies_is_evened_and_told(tmp_path):
+  from tests.frames_test import uneven
+
+  path = uneven(tmp_path / "walk.mp4")
+  tracks = detect.video(path, "brightness", progress=False)
+  assert len(tracks[0].frames) == 12
+  assert "walk.mp4 varies" in tracks.report
+  plain = detect.video(path, "brightness", progress=False, even=False)
+  assert len(plain[0].frames) == 8
+  assert "varies" not in plain.report

@@ -150,6 +150,37 @@ def test_video_without_a_frame_rate_is_refused_unless_it_is_given(
   assert frames.open_source(path, fps=30.0).fps == 30
 
 
+def uneven(path, size=SIZE):
+  """Twelve frames, ten a second, without the fifth to the eighth."""
+  select = "select='not(between(n,4,7))'"
+  return video(path, size=size, options=("-vf", select, "-fps_mode", "vfr"))
+
+
+def test_a_rate_that_varies_is_made_constant_on_request(tmp_path):
+  path = uneven(tmp_path / "walk.mp4")
+  plain = frames.open_source(path)
+  assert plain.evened == ""
+  assert plain.count() == len(list(plain.read())) == 8
+  source = frames.open_source(path, even=True)
+  assert source.fps == pytest.approx(10, abs=0.01)
+  assert "walk.mp4 varies (" in source.evened
+  assert "so that there are 10 a second" in source.evened
+  means = [frame.mean() for _, frame in source.read()]
+  assert source.count() == source.count(exact=True) == len(means) == 12
+  shown = 20 * np.asarray([0, 1, 2, 3, 3, 3, 3, 3, 8, 9, 10, 11])
+  np.testing.assert_allclose(means[:6] + means[8:], [*shown[:6], *shown[8:]], atol=4)
+  given = frames.open_source(path, 25.0, even=True)
+  assert (given.fps, given.evened, given.count()) == (25, "", 8)
+
+
+@pytest.mark.parametrize("options", [(), ("-r", "30000/1001"), ("-bf", "3")])
+def test_a_constant_rate_is_left_alone(tmp_path, options):
+  path = video(tmp_path / "walk.mp4", count=200, fps=30, options=options)
+  source = frames.open_source(path, even=True)
+  assert source.evened == ""
+  assert source.count() == frames.open_source(path).count()
+
+
 def test_cut_video_gives_the_frames_before_the_cut(tmp_path):
   path = video(tmp_path / "walk.ts", count=60, options=("-g", "5"))
   path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -74,7 +74,7 @@ ONLY = {
   "jaxpose/predict_folder.py": ("jaxpose.whole_files",),
   "jaxpose/predict_command.py": (
     *("jaxpose.predict_outputs", "jaxpose.predict_person", "jaxpose.predict_video"),
-    "jaxpose.predict_rig_command",
+    *("jaxpose.predict_live", "jaxpose.predict_rig_command"),
   ),
   "jaxpose/predict_rig_command.py": (
     *("jaxpose.multiview_calibration", "jaxpose.predict_outputs"),
@@ -96,6 +96,14 @@ ONLY = {
     *("jaxpose.skeletons", "jaxpose.stage", "jaxpose.strokes", "jaxpose.video_draw"),
     *("jaxpose.video_encoder", "jaxpose.views_source", "jaxpose.whole_files"),
     *("PIL", "jaxtyping", "numpy"),
+  ),
+  "jaxpose/newest.py": (),
+  "jaxpose/live_source.py": ("jaxpose.frames", "jaxpose.newest", "numpy"),
+  "jaxpose/live_page.py": ("jaxpose.newest", "jaxtyping", "numpy", "PIL"),
+  "jaxpose/live_numbers.py": ("numpy",),
+  "jaxpose/live_draw.py": (
+    *("jaxpose.skeletons", "jaxpose.stage", "jaxpose.video_draw", "jaxpose.world"),
+    *("jaxtyping", "numpy"),
   ),
   "jaxpose/bone_rotations.py": (*BASE, "jaxtyping", "numpy", "scipy.ndimage"),
   "jaxpose/bvh_writer.py": (

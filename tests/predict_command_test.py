@@ -1,3 +1,4 @@
+import errno
 import inspect
 import os
 import re
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 from jaxpose import predict_command
+from jaxpose import predict_live
 from jaxpose import predict_video
 from tests import small_video
 from tests.conftest import ROOT
@@ -59,12 +61,71 @@ def test_every_option_reaches_the_function(calls, capsys):
   assert capsys.readouterr().out == "frames/s: 3D 812.3\no: 2 people in 3D\n"
 
 
+LIVE = {"live", "port", "seconds"}
+KNOWN_LIVE = inspect.signature(predict_live.live).parameters
+
+
 def test_defaults_are_those_of_the_function():
   options = vars(predict_command._parser().parse_args(["walk.mp4", "--out=o"]))
   known = inspect.signature(predict_video.video).parameters
-  assert set(options) | {"path", "progress"} == {*known, "video"}
+  assert set(options) - LIVE | {"path", "progress"} == {*known, "video"}
   for name in set(options) & set(known) - {"out"}:
     assert options[name] == known[name].default, name
+
+
+@pytest.fixture
+def lives(monkeypatch):
+  """Puts something harmless in the place of a live view."""
+  made = []
+
+  def live(source, out, **options):
+    made.append((source, out, options))
+    return predict_video.Outcome(out, ["0"], "", {"live": 24.96})
+
+  monkeypatch.setattr(predict_live, "live", live)
+  return made
+
+
+def test_live_takes_the_place_of_a_video(lives, capsys):
+  words = ["--live=0", "--out=o", "--port=0", "--seconds=9", "--smooth=none"]
+  predict_command.main([*words, "--people=1", "--formats=npz"])
+  ((source, out, options),) = lives
+  assert (source, out) == ("0", "o")
+  known = KNOWN_LIVE
+  assert set(options) | {"source", "out", "progress"} == set(known)
+  chosen = dict(port=0, seconds=9.0, smooth="none", people=1, formats=["npz"])
+  assert {name: options[name] for name in chosen} == chosen
+  assert capsys.readouterr().out == "frames/s: live 25.0\no: 1 person in 3D\n"
+  predict_command.main(["--live", "--out=o"])
+  assert lives[1][0] == ""
+  for name in set(lives[1][2]) - {"seconds"}:
+    assert lives[1][2][name] == known[name].default, name
+
+
+@pytest.mark.parametrize(
+  ("words", "sentence"),
+  [
+    ([], "got no video, expected a video file or folder, or --live=0 for the first"),
+    (["a.mp4", "--live=0"], "got both a video and --live, expected a video file or"),
+    (["--live=0", "--keypoints=k"], "got --keypoints with --live, expected it with a"),
+    (["--live=0", "--mesh=m"], "got --mesh with --live, expected it with a video"),
+    (["a.mp4", "--seconds=3"], "got --seconds without --live, expected both or none"),
+  ],
+)
+def test_what_goes_with_live_is_told(calls, lives, words, sentence):
+  with pytest.raises(SystemExit, match=f"error: {sentence}"):
+    predict_command.main([*words, "--out=o"])
+  assert not calls + lives
+
+
+def test_an_interrupted_live_view_is_told_how_to_go_on(monkeypatch, capsys):
+  def live(*_, **__):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(predict_live, "live", live)
+  with pytest.raises(SystemExit):
+    predict_command.main(["--live=0", "--out=o"])
+  assert "what was recorded is kept, --live alone writes its" in capsys.readouterr().err
 
 
 def test_a_mesh_without_weights_is_told_how_to_train_them(calls):
@@ -84,6 +145,14 @@ def test_a_mesh_without_weights_is_told_how_to_train_them(calls):
 def test_a_mistake_is_one_sentence(monkeypatch, error):
   failing(monkeypatch, error)
   with pytest.raises(SystemExit, match=r"^error: got a$"):
+    predict_command.main(["walk.mp4", "--out=o"])
+
+
+def test_a_full_disk_is_one_sentence(monkeypatch):
+  failing(monkeypatch, OSError(errno.ENOSPC, "No space left", "o/poses.csv"))
+  with pytest.raises(
+    SystemExit, match=r"^error: the disk is full \(o/poses.csv\). What is finished"
+  ):
     predict_command.main(["walk.mp4", "--out=o"])
 
 

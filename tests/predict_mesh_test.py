@@ -92,6 +92,14 @@ def test_every_frame_has_a_body_in_batches_of_any_size(frames):
   same(mesh(points, batch_size=1), whole)
 
 
+def test_an_upright_picture_is_the_middle_of_a_square():
+  points = small_glot.keypoints(9) * [0.75, 4 / 3]
+  upright = mesh(points, image_size=(480, 640))
+  square = mesh(points + np.asarray([80, 0]), image_size=(640, 640))
+  crops = square.crops - [80, 0, 0]
+  same(upright, dataclasses.replace(square, crops=np.float32(crops)), atol=1e-3)
+
+
 def test_clips_share_a_program(monkeypatch):
   traces = []
   original = keypoint_crops.network_input

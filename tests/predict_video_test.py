@@ -1,7 +1,12 @@
 """From a video to files in 3D, with a made-up detector before the released lifter."""
 
 import dataclasses
+import errno
+import importlib.util
 import json
+import os
+import subprocess
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +16,8 @@ from jaxpose import bvh
 from jaxpose import detect
 from jaxpose import frames
 from jaxpose import keypoint_tracks
+from jaxpose import lift_network
+from jaxpose import pose_csv
 from jaxpose import pose_npz
 from jaxpose import predict
 from jaxpose import predict_outputs
@@ -18,6 +25,7 @@ from jaxpose import pretrained
 from tests import small_glot
 from tests import small_video
 from tests.frames_test import pictures
+from tests.frames_test import uneven
 from tests.frames_test import video
 
 PLAIN = ("npz", "csv", "bvh")
@@ -250,18 +258,68 @@ def test_a_video_gets_a_video_of_the_frames_with_the_person(
   assert made.count() == small_video.FRAMES - 4
 
 
-def test_bodies_are_written_besides(scene, detector, tmp_path):
+def test_bodies_are_added_to_what_is_there(scene, tmp_path, monkeypatch):
+  ffmpeg = importlib.util.find_spec("imageio_ffmpeg") is not None
+  formats = ["npz", "mp4"] if ffmpeg else ["npz"]
+  small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[:6]))
   weights = pretrained.save(tmp_path / "weights", small_glot.weights())
-  options = dict(person=0, formats=["npz"], mesh=weights)
-  tmp_path = tmp_path / "out"
-  done = run(scene, tmp_path, **options)
-  with np.load(tmp_path / "person_0/body.npz") as file:
-    assert file["poses"].shape == (small_video.FRAMES, 72)
-  assert (tmp_path / "person_0/body.bvh").exists()
+  out = tmp_path / "out"
+  run(scene, out, formats=formats)
+  before, poses = stamps(out), out / "person_0/poses.npz"
+  report = (out / "person_0/report.txt").read_text()
+  done = run(scene, out, formats=formats, mesh=weights)
+  with np.load(out / "person_0/body.npz") as file:
+    assert file["poses"].shape == (6, 72)
+  assert (out / "person_0/body.bvh").exists()
+  if ffmpeg:
+    film = frames.open_source(out / "person_0/body.mp4")
+    assert (film.image_size, film.fps, film.count()) == ((1280, 720), 50.0, 6)
   assert "body: " in done.report
-  before = stamps(tmp_path)
-  run(scene, tmp_path, **options)
-  assert stamps(tmp_path) == before
+  assert "3D" not in done.speeds  # poses are not made again
+  assert (out / "person_0/report.txt").read_text().startswith(f"{report}body: ")
+  after = stamps(out)
+  assert after[poses] == before[poses]
+  for options in (dict(mesh=weights), dict()):  # nothing is left to do, or removed
+    run(scene, out, formats=formats, **options)
+    assert stamps(out) == after
+
+
+def test_a_film_that_is_missing_is_made_from_the_stored_body(
+  scene, tmp_path, monkeypatch
+):
+  pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
+  small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[:3]))
+  weights = pretrained.save(tmp_path / "weights", small_glot.weights())
+  options = dict(formats=["mp4"], mesh=weights)
+  out = tmp_path / "out"
+  run(scene, out, **options)
+  stored = (out / "person_0/body.npz").stat().st_mtime_ns
+  report = (out / "person_0/report.txt").read_text()
+  (out / "person_0/body.mp4").unlink()
+  done = run(scene, out, **options)
+  assert "body.mp4" in done.speeds
+  assert "body" not in done.speeds
+  assert (out / "person_0/body.mp4").exists()
+  assert (out / "person_0/body.npz").stat().st_mtime_ns == stored
+  assert (out / "person_0/report.txt").read_text() == report
+
+
+def test_bodies_of_other_weights_need_overwrite_and_leave_the_poses(
+  scene, tmp_path, monkeypatch
+):
+  small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[:3]))
+  one, other = (
+    pretrained.save(tmp_path / name, small_glot.weights()) for name in ("a", "b")
+  )
+  out = tmp_path / "out"
+  run(scene, out, formats=["npz"], mesh=one)
+  with pytest.raises(FileExistsError, match=r"holds bodies of the weights .*a.weights"):
+    run(scene, out, formats=["npz"], mesh=other)
+  before = stamps(out)
+  run(scene, out, formats=["npz"], mesh=other, overwrite=True)
+  after = stamps(out)
+  assert after[out / "person_0/poses.npz"] == before[out / "person_0/poses.npz"]
+  assert after[out / "person_0/body.npz"] > before[out / "person_0/body.npz"]
 
 
 def test_a_folder_that_lost_its_list_is_of_something_else(scene, detector, tmp_path):
@@ -337,6 +395,76 @@ def test_bad_input_is_told_in_a_sentence(scene, tmp_path, monkeypatch):
     ValueError, match="got 24 frames without a person, expected at le"
   ):
     of(scene.folder, fps=50.0)
+
+
+def test_a_turned_video_is_upright_in_what_comes_out(scene, tmp_path, monkeypatch):
+  path = video(tmp_path / "walk.mp4", small_video.FRAMES, (500, 640), 25)
+  import imageio_ffmpeg
+
+  turned = tmp_path / "turned.mp4"
+  command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-display_rotation", "90"]
+  subprocess.run([*command, "-i", path, "-c", "copy", turned], check=True)
+  small_video.put_in_place(monkeypatch, small_video.track(scene.pixels))
+  predict.video(turned, tmp_path / "out", formats=["npz"], progress=False)
+  camera = pose_npz.load(tmp_path / "out/person_0/poses.npz").camera
+  assert camera.image_size == (640, 500)
+
+
+def test_a_rate_that_varies_is_evened_but_for_keypoints_of_others(
+  scene, tmp_path, monkeypatch
+):
+  path = uneven(tmp_path / "walk.mp4", small_video.SIZE)
+  detector = small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[:12]))
+  predict.video(path, tmp_path / "out", formats=["npz"], progress=False)
+  assert detector.calls[0]["even"] is True
+  poses = pose_npz.load(tmp_path / "out/person_0/poses.npz")
+  assert (len(poses.joints_3d), poses.fps) == (12, pytest.approx(10, abs=0.01))
+  file = small_video.saved(tmp_path / "k.npz", small_video.track(scene.pixels[:8]))
+  options = dict(formats=["npz"], progress=False, keypoints=file)
+  told = predict.video(path, tmp_path / "of_others", **options).report
+  poses = pose_npz.load(tmp_path / "of_others/person_0/poses.npz")
+  assert len(poses.joints_3d) == 8
+  assert "frame rate of walk.mp4 varies, but keypoints of another" in told
+
+
+def test_a_full_disk_keeps_what_was_finished_and_the_same_call_goes_on(
+  scene, detector, tmp_path, monkeypatch
+):
+  save = pose_csv.save
+
+  def full(path, *_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+  monkeypatch.setattr(pose_csv, "save", full)
+  with pytest.raises(OSError, match="No space left on device"):
+    run(scene, tmp_path, person=0)
+  before = stamps(tmp_path)
+  kept = [tmp_path / name for name in ("keypoints.npz", "person_0/poses.npz")]
+  assert set(kept) <= set(before)
+  monkeypatch.setattr(pose_csv, "save", save)
+  run(scene, tmp_path, person=0)
+  after = stamps(tmp_path)
+  assert [after[p] for p in kept] == [before[p] for p in kept]
+  assert (tmp_path / "person_0/poses.csv").exists()
+
+
+def test_memory_of_a_long_video_is_bounded(scene, tmp_path, monkeypatch):
+  """Of an hour, 108,000 frames, less than a GB; the network's share does not grow."""
+  pixels, truth = (
+    np.tile(np.concatenate([part, part[::-1]]), (10, 1, 1))
+    for part in (scene.pixels, np.float32(scene.truth))
+  )
+  monkeypatch.setattr(
+    lift_network, "poses", lambda _, points, *__: truth[: len(points)]
+  )
+  most = {}
+  for count in (50, 150, 450):  # the first for what is read once
+    small_video.put_in_place(monkeypatch, small_video.track(pixels[:count]))
+    tracemalloc.start()
+    run(scene, tmp_path / str(count))
+    most[count] = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+  assert (most[450] - most[150]) / 300 < 8000  # bytes a frame
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path):

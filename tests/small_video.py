@@ -49,10 +49,11 @@ class Detector:
     self.people, self.calls = people, []
 
   def __call__(self, path, *, fps, work, progress, **options) -> Tracks:
-    self.calls.append(options)
+    self.calls.append(options | dict(even=fps is None))
     work.mkdir()
     found = Tracks(self.people)
-    found.image_size, found.fps, found.report, found.speed = SIZE, fps, REPORT, 30.0
+    found.image_size, found.fps = SIZE, fps or FPS
+    found.report, found.speed = REPORT, 30.0
     return found
 
 

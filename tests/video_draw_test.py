@@ -70,7 +70,7 @@ def test_keypoints_lie_where_they_are_in_the_input():
   seen = points(1)
   picture = next(video_draw.compose(pictures(1), keypoints_2d=seen, **clip(1)))
   # The empty sides of a wide input are cut off where there are keypoints.
-  box = video_draw._Box((160, 90), SIZE, seen)
+  box = video_draw.Box((160, 90), SIZE, seen)
   assert box.right - box.left < 160
   assert box.left < seen[..., 0].min()
   assert seen[..., 0].max() < box.right

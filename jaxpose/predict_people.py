@@ -1,0 +1,171 @@
+"""The files of the people in a video, those that are not finished yet."""
+
+import re
+from collections.abc import Sequence
+
+from jaxpose import predict_body_video
+from jaxpose import predict_outputs
+from jaxpose import predict_person
+from jaxpose import whole_files
+from jaxpose.keypoint_tracks import Track
+from jaxpose.meshes import Mesh
+from jaxpose.predict_folder import Folder
+from jaxpose.predict_person import Clip
+from jaxpose.predict_source import Log
+
+_REPORT = "report.txt"
+_BODY = "body.npz"
+
+
+def write(
+  folder: Folder,
+  tracks: Sequence[Track],
+  chosen: Sequence[Track],
+  source,
+  clip: Clip,
+  lifting: dict,
+  body,
+  wanted: list[str],
+  log: Log,
+) -> list[str]:
+  """Writes the files of those who are chosen; gives the names of those in 3D.
+
+  Args:
+    folder: of the files.
+    tracks: everybody.
+    chosen: some of them.
+    source: of the frames, for videos.
+    clip: of the video.
+    lifting: options of `predict_person.lift`.
+    body: weights of GLoT, or None.
+    wanted: formats.
+    log: for what is said.
+
+  Raises:
+    ValueError: nobody can be put in 3D.
+  """
+  done, refused, places = [], [], _places(tracks)
+  for track in chosen:
+    place = places[track.name]
+    try:
+      _person(folder, place, track, source, clip, lifting, body, wanted, log)
+      done.append(track.name or "0")
+    except ValueError as error:
+      refused.append(str(error))
+      log.say(f"Person {track.name or '0'} was left out: {error}")
+  if not done:
+    raise ValueError(
+      refused[0] if len(refused) == 1 else f"nobody can be put in 3D; {refused[0]}"
+    )
+  return done
+
+
+def _places(tracks) -> dict[str, str]:
+  """Name of each person -> name of the folder."""
+  found: dict[str, str] = {}
+  for track in tracks:
+    plain = place = "person_" + re.sub(r"[^\w.-]", "_", track.name or "0")
+    count = 1
+    while place in found.values():
+      count += 1
+      place = f"{plain}_{count}"
+    found[track.name] = place
+  return found
+
+
+def _person(
+  folder: Folder,
+  place: str,
+  track: Track,
+  source,
+  clip: Clip,
+  lifting: dict,
+  body,
+  wanted: list[str],
+  log: Log,
+) -> None:
+  """Whatever is not finished of one person."""
+  name = track.name or "0"
+  files = {form: f"{place}/{predict_outputs.NAMES[form]}" for form in wanted}
+  missing = [form for form, file in files.items() if file not in folder.finished]
+  bodies = [] if body is None else [_BODY]
+  if bodies and "mp4" in wanted:
+    bodies.append(predict_body_video.NAME)
+  bodies = [n for n in bodies if f"{place}/{n}" not in folder.finished]
+  report, before = (
+    folder.path / place / _REPORT,
+    f"{place}/{_REPORT}" in folder.finished,
+  )
+  if not missing and not bodies and before:
+    log.say(f"Person {name} is finished, in {folder.path / place}.")
+    return
+  label = f"person {name}: %s" if log.show else None
+  count = int(track.frames[-1] - track.frames[0]) + 1
+  if missing or not before:
+    with log.stage("3D", count):
+      found = predict_person.lift(
+        track, clip, progress=label and label % "3D", **lifting
+      )
+    said = [found.report]
+    log.say(f"Person {name}: {found.report}")
+  else:  # bodies are added, which need no poses
+    said = [report.read_text(encoding="utf-8").partition("\nbody: ")[0].rstrip()]
+  for form in missing:
+    with log.stage(form, count):
+      told = predict_outputs.write(
+        folder.path / files[form], found, form, source, label and label % form
+      )
+    if (folder.path / files[form]).exists():
+      folder.finish(files[form])
+    if told:
+      said.append(told)
+      log.say(told)
+  if body is not None:
+    said.append(_bodies(folder, place, track, source, clip, body, bodies, label, log))
+    log.say(said[-1])
+  text = "\n".join(said) + "\n"
+  whole_files.write(
+    report, lambda file: file.write(text.encode()), endings=(".txt",), overwrite=True
+  )
+  folder.finish(f"{place}/{_REPORT}")
+
+
+def _bodies(
+  folder: Folder,
+  place: str,
+  track: Track,
+  source,
+  clip: Clip,
+  body,
+  missing: list[str],
+  label: str | None,
+  log: Log,
+) -> str:
+  """Writes those of the bodies' files that are missing; gives a sentence."""
+  from jaxpose import predict
+
+  at, count = folder.path / place, int(track.frames[-1] - track.frames[0]) + 1
+  if _BODY in missing:
+    points, confidence = predict_person.dense(track)
+    with log.stage("body", count):
+      mesh = predict.mesh(
+        points,
+        weights=body,
+        image_size=clip.image_size,
+        confidence=confidence,
+        skeleton=track.skeleton,
+        focal=clip.focal,
+        frame_rate=clip.fps,
+        progress=label and label % "body",
+      )
+      for path in predict_outputs.write_body(at, mesh):
+        folder.finish(f"{place}/{path.name}")
+  else:
+    mesh = Mesh.load(at / _BODY)
+  if predict_body_video.NAME in missing:
+    with log.stage("body.mp4", count):
+      predict_body_video.write(
+        at / predict_body_video.NAME, mesh, track, source, label and label % "body.mp4"
+      )
+    folder.finish(f"{place}/{predict_body_video.NAME}")
+  return f"body: {mesh.report}"
