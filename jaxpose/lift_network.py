@@ -2,13 +2,16 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
+from jaxpose import cameras
 from jaxpose import data as pose_data
+from jaxpose import framing
 from jaxpose import pretrained
 from jaxpose import scoring
 from jaxpose.skeletons import Skeleton
@@ -20,8 +23,9 @@ def poses(
   flip: bool,
   batch_size: int,
   progress: str | None,
+  focal: float | None = None,
 ) -> Float[np.ndarray, "t j 3"]:
-  """Poses of normalised keypoints, each frame once, in bounded memory.
+  """Root-relative poses of normalised keypoints, each frame once, in bounded memory.
 
   Args:
     model: the weights.
@@ -29,6 +33,7 @@ def poses(
     flip: average with the prediction of the mirrored input.
     batch_size: windows at a time.
     progress: label of a progress bar; None shows none.
+    focal: see `answer`.
   """
   clip = pose_data.PoseData(
     dict(keypoints_2d=points),
@@ -46,8 +51,72 @@ def poses(
     batch = pose_data.gather(
       clip.frames, clip.runs, index, model.window, model.lookahead
     )
-    found.append(np.asarray(predict(variables, batch))[mask])
+    windows = batch["keypoints_2d"]
+    found.append(answer(predict, variables, model.skeleton, windows, focal)[mask])
   return np.concatenate(found)
+
+
+def answer(
+  predict: Callable,
+  variables: dict,
+  skeleton: Skeleton,
+  windows: Float[np.ndarray, "b t j 2"],
+  focal: float | None,
+) -> Float[np.ndarray, "b j 3"]:
+  """Root-relative poses of windows.
+
+  Args:
+    predict: of `predictor`.
+    variables: of the model.
+    skeleton: of the windows and the poses.
+    windows: normalised keypoints.
+    focal: of the camera, over half the picture's width, to see each window framed as
+      in training (`jaxpose.framing`); None leaves windows as they are.
+  """
+  if focal is None:
+    joints = np.array(predict(variables, dict(keypoints_2d=windows)))
+  else:
+    framed = framing.windows(windows, skeleton, focal)
+    found = np.asarray(predict(variables, dict(keypoints_2d=framed.points)))
+    joints = framed.back(found)
+  joints[:, skeleton.root] = 0
+  return joints
+
+
+def framing_focal(
+  model: pretrained.Pretrained,
+  framed: bool | None,
+  image_size: tuple[float, float],
+  focal: Any = None,
+) -> float | None:
+  """`focal` of `answer`; None where windows are not to be framed.
+
+  Args:
+    model: the weights.
+    framed: see `predict.lift`.
+    image_size: (width, height) in pixels.
+    focal: pixels, or None if it is not known.
+
+  Raises:
+    ValueError: no such focal length, or framing is asked for with another skeleton than
+      that of training.
+  """
+  known = isinstance(focal, (int, float, np.number)) and 0 < focal < np.inf
+  if focal is not None and not known:
+    raise ValueError(f"got focal={focal!r}, expected a length in pixels above 0.")
+  if framed is None:
+    framed = model.info.get("data") in framing.FILMED
+    framed = framed and model.skeleton.name == "h36m17"
+  if not framed:
+    return None
+  if model.skeleton.name != "h36m17":
+    raise ValueError(
+      f"got framed=True with weights of {model.skeleton.name!r}, expected h36m17, "
+      "whose size in training is known; use framed=False."
+    )
+  if focal is None:
+    focal = cameras.guess_focal(image_size)
+  return 2 * float(focal) / max(image_size)
 
 
 def frames_after(model: pretrained.Pretrained) -> int:

@@ -35,7 +35,7 @@ class Pose(NamedTuple):
 class LiftStream:
   """`predict.lift` for one frame at a time, from the frames so far.
 
-  stream = LiftStream("gla_gcn_cmu_27", image_size=(1920, 1080), skeleton="coco17")
+  stream = LiftStream("lift-27", image_size=(1920, 1080), skeleton="coco17")
   for keypoints in detector:  # (17, 2)
     pose = stream.push(keypoints)  # a Pose; None for the first `latency` frames
 
@@ -58,6 +58,8 @@ class LiftStream:
     image_size: Any,
     skeleton: str = "h36m17",
     flip: bool = False,
+    focal: Any = None,
+    framed: bool | None = None,
     min_confidence: Number = 0.3,
   ):
     """Compiles the network for one window; see `predict.lift` for the arguments.
@@ -67,6 +69,8 @@ class LiftStream:
       image_size: (width, height) in pixels.
       skeleton: of the keypoints.
       flip: average with the prediction of the mirrored input.
+      focal: length of the camera in pixels, or None.
+      framed: turn and zoom the camera to the person.
       min_confidence: a keypoint with less is missing.
     """
     model = predict_inputs.lifter(weights)
@@ -77,6 +81,7 @@ class LiftStream:
     self.latency = lift_network.frames_after(model)
     self._predict = lift_network.predictor(model, flip)
     self._variables = jax.device_put(model.variables)
+    self._focal = lift_network.framing_focal(model, framed, self._size, focal)
     self.reset()
     self._run(np.zeros((self._window, self._source.num_joints, 2)))  # compiles
 
@@ -152,9 +157,9 @@ class LiftStream:
   def _run(self, window) -> np.ndarray:
     points = predict_inputs.on_screen(window, *self._size).astype(np.float32)
     points = skeleton_maps.convert(points, self._source.name, self.skeleton.name)
-    joints = np.array(self._predict(self._variables, dict(keypoints_2d=points[None])))
-    joints[:, self.skeleton.root] = 0
-    return joints[0]
+    return lift_network.answer(
+      self._predict, self._variables, self.skeleton, points[None], self._focal
+    )[0]
 
   def _points(self, keypoints) -> np.ndarray:
     want = (self._source.num_joints, 2)

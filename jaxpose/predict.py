@@ -105,6 +105,8 @@ def lift(
   skeleton: str = "h36m17",
   confidence: Any = None,
   flip: bool = False,
+  focal: Any = None,
+  framed: bool | None = None,
   batch_size: int = 256,
   max_gap: int = 10,
   min_confidence: float = 0.3,
@@ -128,6 +130,10 @@ def lift(
     skeleton: of the keypoints; mapped to the model's where it is another.
     confidence: (frames, joints) of the keypoints, or None.
     flip: average with the prediction of the mirrored input: twice the time.
+    focal: length of the camera in pixels. None: as `cameras.guess_focal` says.
+    framed: see each window as if the camera had been turned to the person and zoomed
+      until he or she is as large as in training (`jaxpose.framing`). None: with
+      weights that were trained on virtual cameras of this project.
     batch_size: windows at a time. Shorter clips take the next power of two, so that
       clips of many lengths share few compiled programs.
     max_gap: longest gap in frames that leaves its frames valid.
@@ -160,8 +166,8 @@ def lift(
 
   points = predict_inputs.on_screen(points, width, height).astype(np.float32)
   points = skeleton_maps.convert(points, skeleton, model.skeleton.name)
-  joints = lift_network.poses(model, points, flip, batch_size, progress)
-  joints[:, model.skeleton.root] = 0
+  focal = lift_network.framing_focal(model, framed, (width, height), focal)
+  joints = lift_network.poses(model, points, flip, batch_size, progress, focal)
   filled = (missing[:, None] & made_of).any(-1)
   valid = (gaps <= max_gap).all(-1)
   names = [source.joints[j] for j in np.flatnonzero(needed)]

@@ -123,7 +123,11 @@ def live(
 
     def lifter() -> LivePerson:
       lifts = LiftStream(
-        model, image_size=clip.image_size, skeleton=detector.skeleton, flip=flip
+        model,
+        image_size=clip.image_size,
+        skeleton=detector.skeleton,
+        flip=flip,
+        focal=clip.focal,
       )
       return LivePerson(lifts, clip.fps, clip.image_size, clip.focal, options)
 

@@ -144,6 +144,7 @@ def lift(
     skeleton=track.skeleton,
     confidence=confidence,
     flip=flip,
+    focal=clip.focal,
     min_confidence=MIN_CONFIDENCE,
     progress=progress,
   )

@@ -58,6 +58,7 @@ ONLY = {
   ),
   "jaxpose/keypoint_crops.py": (*BASE, *ARRAYS),
   "jaxpose/mesh_losses.py": ARRAYS,
+  "jaxpose/framing.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/gaps.py": ("numpy", "jaxtyping"),
   "jaxpose/translation.py": ("numpy", "jaxtyping"),
   "jaxpose/smoothing.py": ("jaxtyping", "numpy", "scipy.signal"),

@@ -44,6 +44,25 @@ def test_released_weights_lift_a_clip(name, tiny_data_dir):
   assert error < 0.6 * mean
 
 
+@each_name
+def test_somebody_small_in_a_wide_picture_is_lifted_alike(name, tiny_data_dir):
+  folder = data.prepare(
+    "synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir
+  )
+  clip = data.load(folder, "test")
+  points = np.asarray(clip.frames["keypoints_2d"][:40])
+  near, far = (
+    predict.lift(
+      500 * (size * points + 1),
+      image_size=(1000, 1000),
+      weights=name,
+      focal=1150 * size,
+    ).joints_3d
+    for size in (1.0, 0.2)
+  )
+  np.testing.assert_allclose(near, far, atol=1e-3)
+
+
 @pytest.fixture(scope="module")
 def cmu(shared, tmp_path_factory):
   folder = tmp_path_factory.mktemp("cmu")

@@ -1,0 +1,83 @@
+"""People of any size and place in the picture, as a lifter's training showed them.
+
+A lifter is trained on people who fill much of the picture and are seen near its middle.
+Whoever is small in a wide picture looks like nobody it knows. So each window is seen by
+another camera in the same place, turned to the person and zoomed until the bones are as
+long as in training. Rays stay what they are, so that nothing is lost; poses are turned
+back. The idea is that of perspective crop layers (Yu et al., CVPR 2021, 2011.13607).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxpose.skeletons import Skeleton
+
+# Sum of the projected lengths of the bones of h36m17, over half the picture's width:
+# the median over frames of CMU motion capture under the cameras of training
+# (`sequences.film`). It varies by 16 %, of which most is the distance of the cameras.
+LENGTH = 1.45
+FOCAL = 2.3  # of these cameras, in the same unit
+# Data that is filmed by them.
+FILMED = ("synthetic_motion", "cmu_mocap", "bvh_folder")
+_ZOOM = (0.02, 50.0)
+
+
+class Framed(NamedTuple):
+  """Windows in front of cameras of their own.
+
+  Attributes:
+    points: normalised keypoints, in the training's size in the middle.
+    rotation: from the picture's camera to the window's.
+  """
+
+  points: Float[np.ndarray, "b t j 2"]
+  rotation: Float[np.ndarray, "b 3 3"]
+
+  def back(self, joints: Float[np.ndarray, "b j 3"]) -> Float[np.ndarray, "b j 3"]:
+    """Joints before the windows' cameras, before the picture's."""
+    return np.einsum("bki,bjk->bji", self.rotation, joints)
+
+
+def windows(
+  points: Float[np.ndarray, "b t j 2"], skeleton: Skeleton, focal: float = FOCAL
+) -> Framed:
+  """Turns each window's camera to the mean root, and zooms.
+
+  Args:
+    points: normalised keypoints (`cameras.normalize_screen`), none missing.
+    skeleton: of the joint axis.
+    focal: length of the picture's camera, over half its width.
+  """
+  centre = points[:, :, skeleton.root].mean(1) / focal
+  rotation = _towards(centre[:, 0], centre[:, 1])
+  rays = np.concatenate([points / focal, np.ones_like(points[..., :1])], -1)
+  seen = np.einsum("bik,btjk->btji", rotation, rays)
+  # Behind the turned camera is only who was not in the picture.
+  turned = FOCAL * seen[..., :2] / np.maximum(seen[..., 2:], 0.1)
+  parents, children = np.asarray(skeleton.bones).T
+  bones = np.linalg.norm(turned[:, :, children] - turned[:, :, parents], axis=-1)
+  length = np.maximum(bones.sum(-1).mean(1), 1e-6)
+  zoom = np.clip(LENGTH / length, *_ZOOM)[:, None, None, None]
+  return Framed((zoom * turned).astype(points.dtype), rotation.astype(points.dtype))
+
+
+def _towards(x, y) -> Float[np.ndarray, "b 3 3"]:
+  """Rotations that bring the rays (x, y, 1) onto the optical axis, x kept level."""
+  yaw = np.arctan(x)
+  pitch = np.arctan(y * np.cos(yaw))
+  zero, one = np.zeros_like(x), np.ones_like(x)
+  turn = np.stack(
+    [np.cos(yaw), zero, -np.sin(yaw), zero, one, zero, np.sin(yaw), zero, np.cos(yaw)],
+    -1,
+  )
+  tilt = np.stack(
+    [
+      *(one, zero, zero),
+      *(zero, np.cos(pitch), -np.sin(pitch)),
+      *(zero, np.sin(pitch), np.cos(pitch)),
+    ],
+    -1,
+  )
+  return tilt.reshape(-1, 3, 3) @ turn.reshape(-1, 3, 3)
