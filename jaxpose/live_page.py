@@ -7,6 +7,7 @@ browser shows a network camera: as one JPEG after the other.
 import html
 import http.server
 import io
+import sys
 import threading
 
 import numpy as np
@@ -110,7 +111,9 @@ class LivePage:
 
 class _Server(http.server.ThreadingHTTPServer):
   daemon_threads = True
-  allow_reuse_address = False
+  # Else a port that a browser looked at is taken for a minute after the end. On Windows
+  # it would let two pages have one port.
+  allow_reuse_address = sys.platform != "win32"
 
   def handle_error(self, request, client_address):
     pass  # somebody closed the page
@@ -122,7 +125,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
   timeout = 10  # seconds that a browser may take for a picture
 
   def do_GET(self):
-    host = self.headers.get("Host", "").rpartition(":")[0]
+    host = self.headers.get("Host", "").partition(":")[0]
     if host not in ("127.0.0.1", "localhost"):  # another site under its own name
       self.send_error(403)
     elif self.path == "/":

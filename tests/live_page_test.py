@@ -60,6 +60,7 @@ def test_who_looks_gets_picture_after_picture(page):
 def test_other_sites_and_other_paths_are_refused(page):
   assert answer(page, "/", host="evil.example:80").status == 403
   assert answer(page, "/etc/passwd").status == 404
+  assert answer(page, "/", host="localhost").status == 200  # as of port 80
 
 
 def test_a_taken_port_is_told(page):
@@ -68,3 +69,13 @@ def test_a_taken_port_is_told(page):
     LivePage("other", taken)
   with pytest.raises(OSError, match="port 99999 cannot be used"):
     LivePage("other", 99999)
+
+
+def test_a_page_that_was_looked_at_leaves_its_port_free():
+  page = LivePage("first", 0)
+  port = int(page.url.split(":")[2].strip("/"))
+  page.show(picture(50))
+  found = answer(page, "/stream")
+  found.readline()
+  page.close()
+  LivePage("second", port).close()
