@@ -69,12 +69,12 @@ class Chunks:
     for key in _VALUES:
       values = [getattr(p, key) for _, p in rows]
       part[key] = np.asarray(values, np.float32)
-    self._parts.append(part)
     if self._folder is not None:
       path = self._folder / f"{self.frames:09d}.npz"
       memory = {f"state_{key}": value for key, value in state.items()}
       arrays = part | memory
       whole_files.write(path, lambda file: np.savez(file, **arrays), overwrite=True)
+    self._parts.append(part)  # after the file, which may be interrupted and tried again
     self._new = []
 
   def rows(self) -> dict[str, np.ndarray]:

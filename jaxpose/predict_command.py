@@ -21,25 +21,26 @@ NO_MESH = (
 _STOPPED = "stopped; what is finished is kept, and the same command goes on from there."
 _STOPPED_LIVE = "stopped; what was recorded is kept, --live alone writes its files."
 _FULL = "What is finished is kept; make room, and the same command goes on from there."
+_FULL_LIVE = "What was recorded is kept; make room, and --live alone writes its files."
 _NOT_LIVE = ("person", "keypoints", "mesh")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
   """A mistake ends it with one sentence and exit code 1."""
   argv = sys.argv[1:] if argv is None else argv
-  if any(word.split("=")[0] == "--views" for word in argv):
-    predict_rig_command.main(argv)
-    return
-  args = _parser().parse_args(argv)
+  several = any(word.split("=")[0] == "--views" for word in argv)
+  args = (predict_rig_command.parser() if several else _parser()).parse_args(argv)
+  live = getattr(args, "live", None) is not None
   stop_on_term = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
-    _run(args)
+    _tell(predict_rig_command.run(args) if several else _run(args))
   except KeyboardInterrupt:
-    print(_STOPPED if args.live is None else _STOPPED_LIVE, file=sys.stderr)
+    print(_STOPPED_LIVE if live else _STOPPED, file=sys.stderr)
     sys.exit(130)
   except (ValueError, OSError, ImportError) as error:
     if getattr(error, "errno", None) == errno.ENOSPC:
-      sys.exit(f"error: the disk is full ({error.filename or args.out}). {_FULL}")
+      told = f"the disk is full ({error.filename or args.out})"
+      sys.exit(f"error: {told}. {_FULL_LIVE if live else _FULL}")
     sys.exit(f"error: {error}")
   finally:
     signal.signal(signal.SIGTERM, stop_on_term)
@@ -103,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> predict_video.Outcome:
   if args.mesh == "":
     raise ValueError(NO_MESH)
   options = dict(vars(args))
@@ -121,9 +122,11 @@ def _run(args: argparse.Namespace) -> None:
     if video is not None and live[name] is not None:
       raise ValueError(f"got --{name} without --live, expected both or none of them.")
   if video is None:
-    done = _live(live, options)
-  else:
-    done = predict_video.video(video, options.pop("out"), **options)
+    return _live(live, options)
+  return predict_video.video(video, options.pop("out"), **options)
+
+
+def _tell(done: predict_video.Outcome) -> None:
   if done.speeds:
     told = ", ".join(f"{stage} {speed:.1f}" for stage, speed in done.speeds.items())
     print(f"frames/s: {told}")

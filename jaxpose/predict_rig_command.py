@@ -1,43 +1,24 @@
-"""The command `python -m jaxpose.predict --views`: several cameras' videos to 3D."""
+"""The options of `python -m jaxpose.predict --views`: several cameras' videos to 3D."""
 
 import argparse
-import signal
-import sys
-from collections.abc import Sequence
 
 from jaxpose import multiview_calibration
 from jaxpose import predict_outputs
 from jaxpose import predict_person
 from jaxpose import predict_rig
+from jaxpose import predict_video
 from jaxpose import views_poses
 
 
-def main(argv: Sequence[str]) -> None:
-  """A mistake ends it with one sentence and exit code 1."""
-  args = _parser().parse_args(argv)
-  stop_on_term = signal.signal(signal.SIGTERM, signal.default_int_handler)
-  try:
-    _run(args)
-  except KeyboardInterrupt:
-    print(
-      "stopped; what is finished is kept, and the same command goes on from there.",
-      file=sys.stderr,
-    )
-    sys.exit(130)
-  except (ValueError, OSError, ImportError) as error:
-    sys.exit(f"error: {error}")
-  finally:
-    signal.signal(signal.SIGTERM, stop_on_term)
-
-
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+  """Of the options, with `--views` among them."""
+  made = argparse.ArgumentParser(
     prog="python -m jaxpose.predict",
     description="Finds the people in synchronised videos of calibrated cameras and "
     "writes their motion in 3D.",
     allow_abbrev=False,
   )
-  add = parser.add_argument
+  add = made.add_argument
   add("--views", nargs="+", required=True, help="a video for each camera")
   add("--calib", required=True, help=f"calibration: {multiview_calibration.FILES}")
   add("--out", required=True, help="folder for the results")
@@ -78,17 +59,13 @@ def _parser() -> argparse.ArgumentParser:
   add("--detector_weights", help="folder or wheel with them; default: fetched once")
   add("--threads", type=int, help="of the CPU; default: all, at most 4")
   add("--overwrite", action="store_true", help="replace other results in the folder")
-  return parser
+  return made
 
 
-def _run(args: argparse.Namespace) -> None:
-  options = vars(args)
+def run(args: argparse.Namespace) -> predict_video.Outcome:
+  """What the options ask for."""
+  options = dict(vars(args))
   if args.formats is not None:
     options["formats"] = [name.strip() for name in args.formats.split(",")]
   paths, calibration, out = (options.pop(key) for key in ("views", "calib", "out"))
-  done = predict_rig.views(paths, calibration, out, **options)
-  if done.speeds:
-    told = ", ".join(f"{stage} {speed:.1f}" for stage, speed in done.speeds.items())
-    print(f"frames/s: {told}")
-  count = len(done.people)
-  print(f"{done.folder}: {count} {'person' if count == 1 else 'people'} in 3D")
+  return predict_rig.views(paths, calibration, out, **options)

@@ -89,3 +89,21 @@ def test_a_damaged_chunk_is_told(tmp_path):
   path.write_bytes(path.read_bytes()[:50])
   with pytest.raises(ValueError, match=r"is damaged .* delete the folder it is in, to"):
     Chunks(tmp_path, REQUEST)
+
+
+def test_storing_that_is_interrupted_can_be_tried_again(tmp_path, monkeypatch):
+  chunks = Chunks(tmp_path, REQUEST)
+
+  def stops(*args, **options):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patched:
+    patched.setattr(detect_chunks.whole_files, "write", stops)
+    with pytest.raises(KeyboardInterrupt):
+      fill(chunks, range(5))
+  chunks.store({})
+  whole = Chunks(None, REQUEST)
+  fill(whole, range(5))
+  for found in (chunks, Chunks(tmp_path, REQUEST)):
+    for key, value in whole.rows().items():
+      np.testing.assert_array_equal(found.rows()[key], value)

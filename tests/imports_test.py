@@ -79,7 +79,8 @@ ONLY = {
   ),
   "jaxpose/predict_rig_command.py": (
     *("jaxpose.multiview_calibration", "jaxpose.predict_outputs"),
-    *("jaxpose.predict_person", "jaxpose.predict_rig", "jaxpose.views_poses"),
+    *("jaxpose.predict_person", "jaxpose.predict_rig", "jaxpose.predict_video"),
+    "jaxpose.views_poses",
   ),
   "jaxpose/multiview_rigs.py": (
     *("jaxpose.detector_places", "jaxpose.multiview_crops", "jaxpose.multiview_motion"),

@@ -9,6 +9,7 @@ import pytest
 
 from jaxpose import predict_command
 from jaxpose import predict_live
+from jaxpose import predict_rig
 from jaxpose import predict_video
 from tests import small_video
 from tests.conftest import ROOT
@@ -154,6 +155,18 @@ def test_a_full_disk_is_one_sentence(monkeypatch):
     SystemExit, match=r"^error: the disk is full \(o/poses.csv\). What is finished"
   ):
     predict_command.main(["walk.mp4", "--out=o"])
+
+
+def test_a_full_disk_is_told_of_a_live_view_and_of_several_views_too(monkeypatch):
+  def full(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left")
+
+  monkeypatch.setattr(predict_live, "live", full)
+  with pytest.raises(SystemExit, match=r"full \(o\). .* and --live alone writes"):
+    predict_command.main(["--live=0", "--out=o"])
+  monkeypatch.setattr(predict_rig, "views", full)
+  with pytest.raises(SystemExit, match=r"full \(o\). .* and the same command goes on"):
+    predict_command.main(["--views", "a", "b", "--calib=c", "--out=o"])
 
 
 def test_an_interruption_says_that_the_same_command_goes_on(monkeypatch, capsys):

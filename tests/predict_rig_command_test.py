@@ -53,7 +53,7 @@ def test_every_option_reaches_the_function(calls, capsys):
 
 
 def test_defaults_are_those_of_the_function():
-  options = vars(predict_rig_command._parser().parse_args(WORDS))
+  options = vars(predict_rig_command.parser().parse_args(WORDS))
   known = inspect.signature(predict_rig.views).parameters
   renamed = {"views": "paths", "calib": "calibration"}
   assert {renamed.get(k, k) for k in options} | {"progress"} == {*known}
