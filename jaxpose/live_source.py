@@ -104,7 +104,9 @@ class Stream:
     return self._newest.count
 
   def newest(self, after: int, seconds: float | None = None) -> tuple[int, Shot] | None:
-    """(number, shot) of the newest frame after that number; None at the end.
+    """(number, shot) of the newest frame after that number.
+
+    None at the end, or when none came within so many seconds.
 
     Raises:
       ValueError: the size of the pictures has changed.

@@ -116,8 +116,6 @@ def live(
     tracker = detector.open(
       stream.fps, weights=detector_weights, threads=threads, people=people
     )
-    folder, chunks = live_recording.start(out, stream, length, fps, overwrite)
-    log.say(told)
     clip = Clip(stream.fps, tuple(stream.image_size), length)
     options = None if smooth == "none" else METHODS["one_euro"]
 
@@ -134,6 +132,9 @@ def live(
     followed = _Followed(lifter, clip.fps)
     shape = skeletons.get(detector.skeleton), model.skeleton
     with live_view.View(source, port, *shape) as view:
+      # After all that may fail, for it may replace what is there.
+      folder, chunks = live_recording.start(out, stream, length, fps, overwrite)
+      log.say(told)
       log.say(view.told)
       log.say("Recording; Ctrl-C ends it and writes the files.")
       _follow(stream, tracker, chunks, followed, view, seconds, log)
@@ -175,7 +176,9 @@ def _follow(stream, tracker, chunks, followed, view, seconds, log: Log) -> None:
   last, told = -1, time.monotonic()
   first = None
   try:
-    while found := stream.newest(last if first is None else last + first):
+    while found := stream.newest(
+      last if first is None else last + first, _left(seconds, numbers.began)
+    ):
       number, shot = found
       first = number if first is None else first
       if seconds is not None and shot.time - (numbers.began or shot.time) > seconds:
@@ -198,10 +201,18 @@ def _follow(stream, tracker, chunks, followed, view, seconds, log: Log) -> None:
           print(numbers.text(), flush=True)
   except KeyboardInterrupt:
     pass  # the end that was asked for
-  chunks.store(tracker.state() | dict(span=numbers.span))
+  finally:  # what came is kept, whatever ends it
+    chunks.store(tracker.state() | dict(span=numbers.span))
   log.say(numbers.text())
   if numbers.taken > 1:
     log.add("live", numbers.taken, numbers.span[0])
+
+
+def _left(seconds: Number | None, began: float | None) -> float | None:
+  """Of `seconds`; so that a stream that stands still ends too."""
+  if seconds is None or began is None:
+    return None
+  return max(began + float(seconds) - time.monotonic(), 0.0)
 
 
 def _drawn(person: blazepose.Person) -> np.ndarray:

@@ -1,6 +1,7 @@
 """A live view from a made-up camera and detector to files, by the released lifter."""
 
 import functools
+import socket
 import time
 
 import numpy as np
@@ -130,6 +131,41 @@ def test_an_interruption_ends_it_and_the_files_are_written(run, tmp_path):
 def test_some_seconds_are_enough(run):
   _, tracker = run(seconds=0.6)
   assert 0.3 * FPS < tracker.taken[-1] <= 0.6 * FPS + 1
+
+
+def test_a_stream_that_stands_still_ends_with_the_seconds(run):
+  class Still(Camera):
+    def newest(self, after, seconds=None):
+      if after + 1 < 30:
+        return super().newest(after)
+      assert 0 < seconds < 1
+      time.sleep(seconds)
+
+  _, tracker = run(camera=Still, seconds=1.0)
+  assert tracker.taken[-1] >= 29
+
+
+def test_what_came_before_a_stream_failed_becomes_files(run):
+  class Turned(Camera):
+    def newest(self, after, seconds=None):
+      if after + 1 >= 40:
+        raise ValueError("got a picture of another size.")
+      return super().newest(after, seconds)
+
+  with pytest.raises(ValueError, match="of another size"):
+    run(camera=Turned)
+  assert run(source="")[0].people == ["0"]
+
+
+def test_a_port_that_is_taken_replaces_nothing(run, tmp_path):
+  run(camera=functools.partial(Camera, count=30))
+  before = (tmp_path / "out/person_0/poses.npz").read_bytes()
+  with socket.socket() as other:
+    other.bind(("127.0.0.1", 0))
+    other.listen()
+    with pytest.raises(OSError, match="cannot be used for the live page"):
+      run(port=other.getsockname()[1], overwrite=True)
+  assert (tmp_path / "out/person_0/poses.npz").read_bytes() == before
 
 
 def test_a_recording_that_was_cut_off_becomes_files_later(run, tmp_path, monkeypatch):
