@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
@@ -151,6 +153,19 @@ class Folder:
       endings=(".json",),
       overwrite=True,
     )
+
+
+def places(names: Iterable[str]) -> list[str]:
+  """For each name one that a file may have, no two alike even where case is ignored."""
+  found: list[str] = []
+  for name in names:
+    plain = place = re.sub(r"[^\w.-]", "_", name)
+    count = 1
+    while place.casefold() in map(str.casefold, found):
+      count += 1
+      place = f"{plain}_{count}"
+    found.append(place)
+  return found
 
 
 def asked(folder: pathlib.Path) -> dict:

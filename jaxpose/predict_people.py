@@ -1,9 +1,9 @@
 """The files of the people in a video, those that are not finished yet."""
 
-import re
 from collections.abc import Sequence
 
 from jaxpose import predict_body_video
+from jaxpose import predict_folder
 from jaxpose import predict_outputs
 from jaxpose import predict_person
 from jaxpose import whole_files
@@ -44,7 +44,9 @@ def write(
   Raises:
     ValueError: nobody can be put in 3D.
   """
-  done, refused, places = [], [], _places(tracks)
+  done, refused = [], []
+  places = predict_folder.places(f"person_{track.name or '0'}" for track in tracks)
+  places = dict(zip((track.name for track in tracks), places, strict=True))
   for track in chosen:
     place = places[track.name]
     try:
@@ -58,19 +60,6 @@ def write(
       refused[0] if len(refused) == 1 else f"nobody can be put in 3D; {refused[0]}"
     )
   return done
-
-
-def _places(tracks) -> dict[str, str]:
-  """Name of each person -> name of the folder."""
-  found: dict[str, str] = {}
-  for track in tracks:
-    plain = place = "person_" + re.sub(r"[^\w.-]", "_", track.name or "0")
-    count = 1
-    while place in found.values():
-      count += 1
-      place = f"{plain}_{count}"
-    found[track.name] = place
-  return found
 
 
 def _person(

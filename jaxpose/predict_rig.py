@@ -9,7 +9,6 @@ Interrupted, the same call goes on, as `predict_video.video` does; see docs/pred
 
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -101,7 +100,13 @@ def views(
   method, weights = _method(method, weights, log)
   model = views_lifter.loaded(weights) if method == "lifter" else None
   rig = views_source.opened(
-    paths, calibration, unit=unit, up=up, fps=fps, shortest=shortest
+    paths,
+    calibration,
+    unit=unit,
+    up=up,
+    fps=fps,
+    shortest=shortest,
+    even=keypoints is None,  # those of another detector are of the frames as they are
   )
   files = _keypoint_files(keypoints, rig)
   identities = [predict_folder.identity(source.path) for source in rig.sources]
@@ -128,10 +133,10 @@ def views(
   options = dict(people=people, weights=detector_weights, threads=threads)
   found = []
   for name, source, file, one in zip(
-    rig.names, rig.sources, files, identities, strict=True
+    predict_folder.places(rig.names), rig.sources, files, identities, strict=True
   ):
     place = Folder(
-      folder.path / "views" / re.sub(r"[^\w.-]", "_", name),
+      folder.path / "views" / name,
       source=one | dict(fps=source.fps),
       detection=dict(keypoints=file and predict_folder.identity(file), people=people),
       settings={},

@@ -80,6 +80,7 @@ def opened(
   up: str = "z",
   fps: float | None = None,
   shortest: bool = False,
+  even: bool = True,
 ) -> Rig:
   """The videos with their cameras.
 
@@ -93,6 +94,7 @@ def opened(
     up: axis of its world that points up.
     fps: frames per second; needed for folders.
     shortest: go as far as the shortest video.
+    even: as in `frames.open_source`.
 
   Raises:
     FileNotFoundError: no such file.
@@ -113,7 +115,7 @@ def opened(
     )
   known = multiview_calibration.read(calibration, unit=unit, up=up)
   chosen, told = _matched(paths, known, calibration)
-  sources = [predict_source.opened(path, fps) for path in paths]
+  sources = [predict_source.opened(path, fps, even) for path in paths]
   rates = [source.fps for source in sources]
   if max(rates) > _RATES * min(rates):
     each = ", ".join(f"{p.name} {r:g}" for p, r in zip(paths, rates, strict=True))

@@ -114,3 +114,9 @@ def test_identity_changes_with_the_ends_the_length_and_the_name(tmp_path, monkey
   folder = predict_folder.identity(tmp_path)
   (tmp_path / "b.png").write_bytes(b"")
   assert predict_folder.identity(tmp_path)["digest"] != folder["digest"]
+
+
+def test_every_name_has_a_place_of_its_own():
+  names = ["a b", "a_b", "A_B", "c/d", "é-1.2"]
+  places = ["a_b", "a_b_2", "A_B_3", "c_d", "é-1.2"]
+  assert predict_folder.places(names) == places

@@ -10,6 +10,7 @@ from jaxpose import multiview_calibration
 from jaxpose import views_source
 from tests import small_views
 from tests.frames_test import pictures
+from tests.frames_test import uneven
 
 
 @pytest.fixture
@@ -73,7 +74,9 @@ def test_other_frame_rates_are_refused(scene, monkeypatch):
   rates = iter([25.0, 25.0, 30.0, 25.0])
   opened = views_source.predict_source.opened
   monkeypatch.setattr(
-    views_source.predict_source, "opened", lambda path, fps: opened(path, next(rates))
+    views_source.predict_source,
+    "opened",
+    lambda path, fps, even: opened(path, next(rates), even),
   )
   with pytest.raises(ValueError, match=r"frame rates .*cam2 30.*, expected the same"):
     small_views.opened(scene)
@@ -149,3 +152,11 @@ def test_qualisys_files_are_metres_whatever_unit_is_said(tmp_path):
   path.write_text("<calibration")
   with pytest.raises(ValueError, match="cannot be read as a calibration"):
     multiview_calibration.read(path)
+
+
+def test_frames_stay_as_they_are_for_keypoints_of_another_detector(scene, tmp_path):
+  paths = [uneven(tmp_path / f"cam{v}.mp4", small_views.SIZE) for v in range(2)]
+  for even in (True, False):
+    rig = views_source.opened(paths, scene.calibration, even=even)
+    assert [bool(source.evened) for source in rig.sources] == [even] * 2
+    assert rig.count == rig.sources[0].count(exact=True)
