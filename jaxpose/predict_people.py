@@ -14,7 +14,7 @@ from jaxpose.predict_person import Clip
 from jaxpose.predict_source import Log
 
 _REPORT = "report.txt"
-_BODY = "body.npz"
+_BODY, _BODY_BVH = "body.npz", "body.bvh"
 
 
 def write(
@@ -77,14 +77,14 @@ def _person(
   name = track.name or "0"
   files = {form: f"{place}/{predict_outputs.NAMES[form]}" for form in wanted}
   missing = [form for form, file in files.items() if file not in folder.finished]
-  bodies = [] if body is None else [_BODY]
+  bodies = [] if body is None else [_BODY, _BODY_BVH]
   if bodies and "mp4" in wanted:
     bodies.append(predict_body_video.NAME)
   bodies = [n for n in bodies if f"{place}/{n}" not in folder.finished]
-  report, before = (
-    folder.path / place / _REPORT,
-    f"{place}/{_REPORT}" in folder.finished,
-  )
+  report = folder.path / place / _REPORT
+  before = f"{place}/{_REPORT}" in folder.finished
+  text = report.read_text(encoding="utf-8") if before else ""
+  of_poses, _, of_bodies = text.partition("\nbody: ")
   if not missing and not bodies and before:
     log.say(f"Person {name} is finished, in {folder.path / place}.")
     return
@@ -98,7 +98,7 @@ def _person(
     said = [found.report]
     log.say(f"Person {name}: {found.report}")
   else:  # bodies are added, which need no poses
-    said = [report.read_text(encoding="utf-8").partition("\nbody: ")[0].rstrip()]
+    said = [of_poses.rstrip()]
   for form in missing:
     with log.stage(form, count):
       told = predict_outputs.write(
@@ -112,6 +112,8 @@ def _person(
   if body is not None:
     said.append(_bodies(folder, place, track, source, clip, body, bodies, label, log))
     log.say(said[-1])
+  elif of_bodies:
+    said.append(f"body: {of_bodies.rstrip()}")
   text = "\n".join(said) + "\n"
   whole_files.write(
     report, lambda file: file.write(text.encode()), endings=(".txt",), overwrite=True
@@ -134,7 +136,7 @@ def _bodies(
   from jaxpose import predict
 
   at, count = folder.path / place, int(track.frames[-1] - track.frames[0]) + 1
-  if _BODY in missing:
+  if {_BODY, _BODY_BVH} & set(missing):
     points, confidence = predict_person.dense(track)
     with log.stage("body", count):
       mesh = predict.mesh(

@@ -282,6 +282,12 @@ def test_bodies_are_added_to_what_is_there(scene, tmp_path, monkeypatch):
   for options in (dict(mesh=weights), dict()):  # nothing is left to do, or removed
     run(scene, out, formats=formats, **options)
     assert stamps(out) == after
+  report = (out / "person_0/report.txt").read_text().partition("\nbody: ")[2]
+  run(scene, out, formats=[*formats, "csv"])
+  assert (out / "person_0/report.txt").read_text().endswith(f"\nbody: {report}")
+  (out / "person_0/body.bvh").unlink()
+  run(scene, out, formats=formats, mesh=weights)
+  assert (out / "person_0/body.bvh").exists()
 
 
 def test_a_film_that_is_missing_is_made_from_the_stored_body(
