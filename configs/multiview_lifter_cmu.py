@@ -1,6 +1,6 @@
 r"""Keypoints of several cameras to 3D: the lifter of the multi-view network, on CMU.
 
-Run: python -m jaxpose.train --config=configs/multiview_lifter_cmu.py
+Run: python -m jaxpose.train --config=configs/multiview_lifter_cmu.py \
        --workdir=runs/multiview_lifter_cmu
 
 Each window is filmed by a new random rig of four cameras, of which on average 40 % are

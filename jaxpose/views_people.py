@@ -153,12 +153,13 @@ def disagreement(one, other, rig: Rig) -> float:
   points, met = triangulation.triangulate(rays, *cameras, seen.astype(np.float64))
   error = triangulation.ray_errors(points, rays, *cameras) * rig.focal[views][:, None]
   used = seen & met[:, None]
-  if used[:, 0].sum() < _FEW:
+  whole = used[:, 0].sum(-1) >= _FEW
+  if not whole.any():
     return np.inf
   share = (error / np.maximum(size, 1)[..., None])[used]
   low = np.where(met[..., None], points, np.inf).min(1)
   high = np.where(met[..., None], points, -np.inf).max(1)
-  tall = np.median((high - low).max(-1)[used[:, 0].sum(-1) >= _FEW])
+  tall = np.median((high - low).max(-1)[whole])
   if not _TALL[0] <= tall <= _TALL[1]:
     return np.inf
   return float(np.median(share))

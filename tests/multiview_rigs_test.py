@@ -1,3 +1,5 @@
+"""Motion filmed by new cameras."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

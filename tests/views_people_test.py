@@ -1,6 +1,7 @@
 """Who is who in several views."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -109,3 +110,15 @@ def test_size_is_that_of_the_keypoints_seen():
   assert views_people.sizes(pixels, sure) == [[40]]
   sure[..., :2] = 0
   assert views_people.sizes(pixels, sure) == [[0]]
+
+
+def test_views_that_share_few_keypoints_say_nothing(rig, pair):
+  tracks = []
+  for v, seen in enumerate((slice(0, 11), slice(7, 17))):
+    confidence = np.zeros((small_views.FRAMES, 17))
+    confidence[:, seen] = 0.9
+    pixels = rig.lenses[v].points(np.float64(pair[0][:, v]))
+    tracks.append((v, None, pixels, confidence))
+  with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    assert views_people.disagreement(*tracks, rig) == np.inf
