@@ -3,8 +3,9 @@ r"""Puts the weights of a finished run into `weights/` under a name.
 Run: python tools/release_weights.py NAME --workdir=runs/lift_27 --scores=SCORES \
        --about="GLA-GCN, 27 frames, ..." [--file=lift_27.npz] [--half]
 
-`--scores` are folders that `python -m jaxpose.evaluate --out` wrote for this run. What
-the file says of itself comes from there and from the run's config.
+`--scores` are folders that `python -m jaxpose.evaluate --out` wrote for this run with
+the same --step (its own default is another). What the file says of itself comes from
+there and from the run's config.
 """
 
 import argparse
@@ -23,7 +24,7 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("name")
   parser.add_argument("--workdir", type=pathlib.Path, required=True)
-  parser.add_argument("--step", default="last")
+  parser.add_argument("--step", default="last", help="that was scored")
   parser.add_argument("--scores", type=pathlib.Path, nargs="+", required=True)
   parser.add_argument("--about", required=True)
   parser.add_argument("--file", help="default: the name, with _ for -")
@@ -32,6 +33,9 @@ def main() -> None:
   index = pretrained.released()
   if args.name in index:
     parser.error(f"{args.name} is released already; a better file gets a new name.")
+  names = [folder.name for folder in args.scores]
+  if len(set(names)) < len(names):
+    parser.error(f"got the scores {', '.join(names)}, expected folders of other names.")
   loaded = pretrained.load(args.workdir, step=args.step)
   config = json.loads((args.workdir / "config.json").read_text())
   info = dict(
