@@ -162,7 +162,9 @@ class Video:
     apart = apart[apart > 0]
     self.fps = round(1 / float(np.median(apart)), 3)
     count = round((times[-1] - times[0]) * self.fps) + 1  # the last one is shown once
-    self._rate = ("-fps_mode", "cfr", "-r", f"{self.fps:g}", "-frames:v", str(count))
+    rate = ("-fps_mode", "cfr", "-r", f"{self.fps:g}", "-frames:v", str(count))
+    # Sound that begins before the pictures would be filled with the first of them.
+    self._rate = ("-vf", "setpts=PTS-STARTPTS", *rate)
     low, high = 1 / np.percentile(apart, [95, 5])
     self.evened = (
       f"The frame rate of {self.path.name} varies ({low:.3g} to {high:.3g} frames/s): "

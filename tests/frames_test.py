@@ -217,3 +217,15 @@ def test_stopping_early_leaves_no_decoder_behind(tmp_path, monkeypatch):
   next(reading)
   reading.close()
   assert [process.poll() is not None for process in started] == [True]
+
+
+def test_sound_that_begins_before_the_pictures_costs_no_frame(tmp_path):
+  silent, path = uneven(tmp_path / "silent.mp4"), tmp_path / "walk.mp4"
+  command = [frames.ffmpeg(), "-v", "error", "-f", "lavfi", "-i", "sine=d=2"]
+  command += ["-itsoffset", "0.5", "-i", str(silent), "-c:v", "copy"]
+  subprocess.run([*command, str(path)], check=True)
+  want, found = (
+    [frame.mean() for _, frame in frames.open_source(p, even=True).read()]
+    for p in (silent, path)
+  )
+  assert found == want
