@@ -120,6 +120,7 @@ def monocular(person, rig, reference, weights) -> list[str]:
       weights=weights,
       skeleton=person.skeleton,
       confidence=person.confidence[:, v],
+      focal=float(rig.focal[v]),
     )
     used = known & lifted.valid & seen
     error = 1000 * metrics.pa_mpjpe(

@@ -3,10 +3,10 @@ r"""Films a made-up person, and makes the README's clip of what the command find
 The person, the motion and the room are those of the dataset synthetic_multiview: no
 download, and nobody's picture. docs/predict.gif is made by
 
-  python tools/readme_clip.py film /tmp/clip.mp4
-  python -m jaxpose.predict /tmp/clip.mp4 --keypoints=/tmp/clip.npz --focal=FOCAL \
-    --out=/tmp/clip_3d
-  python tools/readme_clip.py gif /tmp/clip_3d/person_0/video.mp4 docs/predict.gif
+  python tools/readme_clip.py film runs/clip.mp4
+  python -m jaxpose.predict runs/clip.mp4 --keypoints=runs/clip.npz --focal=FOCAL \
+    --out=runs/clip_3d
+  python tools/readme_clip.py gif runs/clip_3d/person_0/video.mp4 docs/predict.gif
 
 with the focal length that the first command prints. The keypoints are those of the
 motion: BlazePose finds this person, but takes left for right now and then, since there

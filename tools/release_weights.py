@@ -4,8 +4,7 @@ Run: python tools/release_weights.py NAME --workdir=runs/lift_27 --scores=SCORES
        --about="GLA-GCN, 27 frames, ..." [--file=lift_27.npz] [--half]
 
 `--scores` are folders that `python -m jaxpose.evaluate --out` wrote for this run with
-the same --step (its own default is another). What the file says of itself comes from
-there and from the run's config.
+the same --step. What the file says of itself comes from there and from the run's config.
 """
 
 import argparse
@@ -24,7 +23,7 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("name")
   parser.add_argument("--workdir", type=pathlib.Path, required=True)
-  parser.add_argument("--step", default="last", help="that was scored")
+  parser.add_argument("--step", default="best", help="that was scored")
   parser.add_argument("--scores", type=pathlib.Path, nargs="+", required=True)
   parser.add_argument("--about", required=True)
   parser.add_argument("--file", help="default: the name, with _ for -")

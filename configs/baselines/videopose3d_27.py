@@ -10,7 +10,7 @@ no sequence head, so that the loss is of one frame.
 
 Test subjects, seed 0, MPJPE and PA-MPJPE: 61.4 and 49.5 mm from 2D with a detector's
 errors, 53.6 and 43.2 mm from exact 2D (the variant exact: 69.4, 54.8; 49.7, 40.4),
-after 6 minutes on two busy CPU cores.
+after 7 minutes on two busy CPU cores.
 """
 
 from jaxpose.config import base_config
