@@ -3,8 +3,8 @@ r"""Puts the weights of a finished run into `weights/` under a name.
 Run: python tools/release_weights.py NAME --workdir=runs/lift_27 --scores=SCORES \
        --about="GLA-GCN, 27 frames, ..." [--file=lift_27.npz] [--half]
 
-`--scores` are folders that `python -m jaxpose.evaluate --out` wrote for this run and the
-same --step. What the file says of itself comes from there and from the run's config.
+`--scores` are folders that `python -m jaxpose.evaluate --out` wrote for this run and
+the same --step. What the file says of itself comes from there and the run's config.
 """
 
 import argparse
