@@ -42,7 +42,7 @@ def run(tmp_path, monkeypatch):
       words = ["tool", *words, f"--workdir={tmp_path}", "--about=a", "--scores"]
       patched.setattr("sys.argv", [*words, *folders])
       release_weights.main()
-    assert steps == ["last"]
+    assert steps == ["best"]
     return read(tmp_path / "weights/a_b.npz")
 
   return run
