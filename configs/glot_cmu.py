@@ -86,13 +86,14 @@ def get_config(variant: str = "full"):
   )
   if variant == "detector":
     config.model.mask_ratio = 0.0
+    config.augment.wide_cameras = True
     config.augment.detector_noise = 1.0
     config.augment.joint_dropout = 0.05
     config.augment.side_swaps = 0.02
     config.augment.joint_places = 1.0
     config.augment.exact_share = 0.25
     config.schedule.update(base=5e-4, warmup_steps=200)
-    config.total_steps = 3000
+    config.total_steps = 4000
     config.eval_every = 1000
     config.evals = dict(
       detector=dict(**config.evals.validation, detector=True),

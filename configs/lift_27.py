@@ -1,6 +1,9 @@
 r"""GLA-GCN, 27 frames, for keypoints of a detector: the lifter of `predict`.
 
-Run: python -m jaxpose.train --config=configs/lift_27.py --workdir=runs/lift_27
+Run: python -m jaxpose.train --config=configs/lift_27.py:unframed \
+       --workdir=runs/lift_27_unframed
+     python -m jaxpose.train --config=configs/lift_27.py --workdir=runs/lift_27 \
+       --config.init_from=runs/lift_27_unframed
 
 Goes on from gla_gcn_cmu_27, which knows exact keypoints alone, on CMU motion capture
 with the errors of a detector (`jaxpose.detector_errors`): noise, hidden joints, left
@@ -30,12 +33,13 @@ def get_config(variant: str = "full"):
     graph_scale=1.0,
     linear_skip=True,
   )
-  config.init_from = "gla_gcn_cmu_27"
   config.data.name = "cmu_mocap"
   config.data.window = 27
+  config.data.framed = True
   config.data.batch_size = 48
   config.data.sampling = "actions"
   config.augment.virtual_camera = True
+  config.augment.wide_cameras = True
   config.augment.detector_noise = 1.0
   config.augment.joint_dropout = 0.05
   config.augment.side_swaps = 0.02
@@ -46,9 +50,9 @@ def get_config(variant: str = "full"):
     sequence=dict(fn="mpjpe", key="joints_3d_sequence", weight=1.0),
   )
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
-  config.schedule = dict(name="warmup_cosine", base=3e-3, final=1e-6, warmup_steps=200)
-  config.total_steps = 8_000
-  config.eval_every = 1000
+  config.schedule = dict(name="warmup_cosine", base=2e-3, final=1e-6, warmup_steps=200)
+  config.total_steps = 10_000
+  config.eval_every = 2000
   config.save_every = 500
   config.evals = dict(
     detector=dict(
@@ -58,13 +62,19 @@ def get_config(variant: str = "full"):
     test_detector=dict(split="test", detector=True, when="end"),
     test_exact=dict(split="test", when="end"),
   )
-  if variant == "causal":
+  if variant == "unframed":
+    config.init_from = "gla_gcn_cmu_27"
+    config.data.framed = False
+    config.augment.wide_cameras = False
+    config.schedule.base = 3e-3
+    config.total_steps = 8_000
+    config.eval_every = 1000
+  elif variant == "causal":
     config.data.lookahead = 0
     config.init_from = "lift-27"
   elif variant == "smoke":
     config.data.batch_size = 8
     config.model.width = 8
-    config.init_from = None
     config.schedule.warmup_steps = 1
     config.total_steps = 4
     config.log_every = 1
@@ -72,6 +82,6 @@ def get_config(variant: str = "full"):
     config.save_every = 2
   elif variant != "full":
     raise ValueError(
-      f"got the variant {variant!r}, expected 'full', 'causal' or 'smoke'."
+      f"got the variant {variant!r}, expected 'full', 'unframed', 'causal' or 'smoke'."
     )
   return config

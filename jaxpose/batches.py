@@ -9,17 +9,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxpose import cameras
 from jaxpose import detector_errors
+from jaxpose import framing
 from jaxpose import transforms
 from jaxpose.skeletons import Skeleton
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-  """Which random changes a training batch undergoes; see `jaxpose.config`."""
+  """Which random changes a training batch undergoes; see `jaxpose.config`.
+
+  With `framed` it is then seen as `jaxpose.framing` has it (`config.data.framed`).
+  """
 
   flip: bool = False
   virtual_camera: bool = False
+  wide_cameras: bool = False
   detector_noise: float = 0.0
   joint_dropout: float = 0.0
   side_swaps: float = 0.0
@@ -29,6 +35,7 @@ class Augmentation:
   label_rounding: bool = False
   random_shape: bool = False
   body: str = "free"
+  framed: bool = False
 
   @property
   def errors(self) -> detector_errors.Errors:
@@ -107,15 +114,23 @@ def training_batch(
   a = augmentation
   if a.virtual_camera:
     points, joints, _ = transforms.virtual_camera(
-      keys[0], batch["joints_3d"], *camera_of(batch), root=skeleton.root
+      keys[0],
+      batch["joints_3d"],
+      *camera_of(batch),
+      root=skeleton.root,
+      wide=a.wide_cameras,
     )
     batch = batch | dict(keypoints_2d=points, joints_3d=joints)
   if a.flip:
     batch = mirrored(batch, skeleton)
+  exact, joints = batch["keypoints_2d"], batch["joints_3d"]
   points, confidence = detector_errors.detected(
-    keys[1], batch["keypoints_2d"], batch["joints_3d"], skeleton, a.errors
+    keys[1], exact, joints, skeleton, a.errors
   )
-  batch = batch | dict(keypoints_2d=points, confidence=confidence)
+  if a.framed:
+    seen = framing.windows(points, skeleton, cameras.fit_focal(exact, joints))
+    points, joints = seen.points, seen.turn(joints)
+  batch = batch | dict(keypoints_2d=points, joints_3d=joints, confidence=confidence)
   batch = with_targets(batch, skeleton)
   if a.label_jitter:
     jittered = transforms.label_jitter(keys[2], batch["joints_3d_sequence"])

@@ -151,6 +151,24 @@ def guess_focal(image_size: tuple[Number, Number]) -> float:
   return FOCAL * max(map(float, image_size))
 
 
+def fit_focal(
+  keypoints_2d: Float[Array, "b *n 2"], joints_3d: Float[Array, "b *n 3"]
+) -> Float[Array, " b"]:
+  """Focal length of each pinhole camera, in the keypoints' unit, by least squares.
+
+  Args:
+    keypoints_2d: what it sees of the joints; its principal point may be anywhere.
+    joints_3d: camera frame; those nearer than 0.1 are taken as if they were there.
+  """
+  xp = namespace(keypoints_2d, joints_3d)
+  rays = joints_3d[..., :2] / xp.maximum(joints_3d[..., 2:], 0.1)
+  axes = tuple(range(1, rays.ndim - 1))
+  points = keypoints_2d - keypoints_2d.mean(axes, keepdims=True)
+  rays = rays - rays.mean(axes, keepdims=True)
+  axes = (*axes, rays.ndim - 1)
+  return (points * rays).sum(axes) / xp.maximum((rays * rays).sum(axes), 1e-12)
+
+
 def look_at(
   position: Float[Array, "*b 3"], target: Float[Array, "*b 3"]
 ) -> Float[Array, "*b 3 3"]:

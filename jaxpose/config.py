@@ -26,6 +26,8 @@ def base_config() -> ml_collections.ConfigDict:
   # Frames of it after the one that is predicted: 0 for live use, None for the half. Of
   # data of joints alone.
   config.data.lookahead = ml_collections.config_dict.placeholder(int)
+  # See each window turned and zoomed to the person (`jaxpose.framing`); joints alone.
+  config.data.framed = False
   config.data.batch_size = 128  # windows
   config.data.sampling = "frames"  # or "windows", "actions": see data.TrainingOrder
   # In place of name and split, ((windows of a batch, ("NAME/CONFIG", ...)), ...): what
@@ -43,6 +45,7 @@ def base_config() -> ml_collections.ConfigDict:
   config.augment = ml_collections.ConfigDict()
   config.augment.flip = True  # each window a second time, mirrored
   config.augment.virtual_camera = False  # film each window by a new random camera
+  config.augment.wide_cameras = False  # near, far, high, low and rolled: see rigs.draw
   config.augment.detector_noise = 0.0  # factor on the errors of a 2D detector
   config.augment.joint_dropout = 0.0  # share of 2D joints hidden for short spans
   config.augment.side_swaps = 0.0  # share of frames with left and right exchanged

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxpose import cameras
 from jaxpose.geometry import Array
 from jaxpose.skeletons import Skeleton
 
@@ -58,7 +59,8 @@ def moved(
     )
   before = _rays(joints_3d)
   after = _rays(moved_3d(key, joints_3d, skeleton))
-  return keypoints_2d + _focal(keypoints_2d, before) * (after - before)
+  focal = cameras.fit_focal(keypoints_2d, joints_3d)[:, None, None, None]
+  return keypoints_2d + focal * (after - before)
 
 
 def moved_3d(
@@ -132,15 +134,6 @@ def _offsets(key, b: int, skeleton: Skeleton) -> Float[Array, "b j 3"]:
 
 def _rays(joints: Float[Array, "b t j 3"]) -> Float[Array, "b t j 2"]:
   return joints[..., :2] / jnp.maximum(joints[..., 2:], 0.1)
-
-
-def _focal(points: Array, rays: Array) -> Float[Array, "b 1 1 1"]:
-  """The focal length of each window, in the keypoints' unit, by least squares."""
-  axes = (1, 2)
-  points = points - points.mean(axes, keepdims=True)
-  rays = rays - rays.mean(axes, keepdims=True)
-  square = (rays * rays).sum((1, 2, 3), keepdims=True)
-  return (points * rays).sum((1, 2, 3), keepdims=True) / jnp.maximum(square, 1e-12)
 
 
 def _unit(x: Array) -> Array:

@@ -99,7 +99,12 @@ def _run(args: argparse.Namespace) -> None:
     reversed_tail=args.reversed_tail,
   )
   mesh = Mesh(np.asarray(jax.devices()), ("data",))
-  options = dict(body=args.body, batch_size=args.batch_size, lookahead=loaded.lookahead)
+  options = dict(
+    body=args.body,
+    batch_size=args.batch_size,
+    lookahead=loaded.lookahead,
+    framed=loaded.framed or None,
+  )
   options = {key: value for key, value in options.items() if value is not None}
   scorer = kind.scorer(
     loaded.module,

@@ -4,7 +4,8 @@ A lifter is trained on people who fill much of the picture and are seen near its
 Whoever is small in a wide picture looks like nobody it knows. So each window is seen by
 another camera in the same place, turned to the person and zoomed until the bones are as
 long as in training. Rays stay what they are, so that nothing is lost; poses are turned
-back. The idea is that of perspective crop layers (Yu et al., CVPR 2021, 2011.13607).
+back. Lifters with `config.data.framed` see nothing else, in training too. The idea is
+that of perspective crop layers (Yu et al., CVPR 2021, 2011.13607).
 """
 
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxpose.geometry import Array
+from jaxpose.geometry import namespace
 from jaxpose.skeletons import Skeleton
 
 # Sum of the projected lengths of the bones of h36m17, over half the picture's width:
@@ -32,51 +35,61 @@ class Framed(NamedTuple):
     rotation: from the picture's camera to the window's.
   """
 
-  points: Float[np.ndarray, "b t j 2"]
-  rotation: Float[np.ndarray, "b 3 3"]
+  points: Float[Array, "b t j 2"]
+  rotation: Float[Array, "b 3 3"]
 
-  def back(self, joints: Float[np.ndarray, "b j 3"]) -> Float[np.ndarray, "b j 3"]:
+  def turn(self, joints: Float[Array, "b *t j 3"]) -> Float[Array, "b *t j 3"]:
+    """Joints before the picture's camera, before the windows'."""
+    xp = namespace(joints)
+    return xp.einsum("bik,b...k->b...i", self.rotation, joints)
+
+  def back(self, joints: Float[Array, "b *t j 3"]) -> Float[Array, "b *t j 3"]:
     """Joints before the windows' cameras, before the picture's."""
-    return np.einsum("bki,bjk->bji", self.rotation, joints)
+    xp = namespace(joints)
+    return xp.einsum("bki,b...k->b...i", self.rotation, joints)
 
 
 def windows(
-  points: Float[np.ndarray, "b t j 2"], skeleton: Skeleton, focal: float = FOCAL
+  points: Float[Array, "b t j 2"],
+  skeleton: Skeleton,
+  focal: float | Float[Array, " b"] = FOCAL,
 ) -> Framed:
   """Turns each window's camera to the mean root, and zooms.
 
   Args:
     points: normalised keypoints (`cameras.normalize_screen`), none missing.
     skeleton: of the joint axis.
-    focal: length of the picture's camera, over half its width.
+    focal: length of the picture's camera, over half its width; one, or each window's.
   """
-  centre = points[:, :, skeleton.root].mean(1) / focal
-  rotation = _towards(centre[:, 0], centre[:, 1])
-  rays = np.concatenate([points / focal, np.ones_like(points[..., :1])], -1)
-  seen = np.einsum("bik,btjk->btji", rotation, rays)
+  xp = namespace(points, focal)
+  rays = points / xp.broadcast_to(focal, points.shape[:1])[:, None, None, None]
+  centre = rays[:, :, skeleton.root].mean(1)
+  rotation = _towards(xp, centre[:, 0], centre[:, 1])
+  rays = xp.concatenate([rays, xp.ones_like(rays[..., :1])], -1)
+  seen = xp.einsum("bik,btjk->btji", rotation, rays)
   # Behind the turned camera is only who was not in the picture.
-  turned = FOCAL * seen[..., :2] / np.maximum(seen[..., 2:], 0.1)
+  turned = FOCAL * seen[..., :2] / xp.maximum(seen[..., 2:], 0.1)
   parents, children = np.asarray(skeleton.bones).T
-  bones = np.linalg.norm(turned[:, :, children] - turned[:, :, parents], axis=-1)
-  length = np.maximum(bones.sum(-1).mean(1), 1e-6)
-  zoom = np.clip(LENGTH / length, *_ZOOM)[:, None, None, None]
+  bones = xp.linalg.norm(turned[:, :, children] - turned[:, :, parents], axis=-1)
+  length = xp.maximum(bones.sum(-1).mean(1), 1e-6)
+  zoom = xp.clip(LENGTH / length, *_ZOOM)[:, None, None, None]
   return Framed((zoom * turned).astype(points.dtype), rotation.astype(points.dtype))
 
 
-def _towards(x, y) -> Float[np.ndarray, "b 3 3"]:
+def _towards(xp, x, y) -> Float[Array, "b 3 3"]:
   """Rotations that bring the rays (x, y, 1) onto the optical axis, x kept level."""
-  yaw = np.arctan(x)
-  pitch = np.arctan(y * np.cos(yaw))
-  zero, one = np.zeros_like(x), np.ones_like(x)
-  turn = np.stack(
-    [np.cos(yaw), zero, -np.sin(yaw), zero, one, zero, np.sin(yaw), zero, np.cos(yaw)],
+  yaw = xp.arctan(x)
+  pitch = xp.arctan(y * xp.cos(yaw))
+  zero, one = xp.zeros_like(x), xp.ones_like(x)
+  turn = xp.stack(
+    [xp.cos(yaw), zero, -xp.sin(yaw), zero, one, zero, xp.sin(yaw), zero, xp.cos(yaw)],
     -1,
   )
-  tilt = np.stack(
+  tilt = xp.stack(
     [
       *(one, zero, zero),
-      *(zero, np.cos(pitch), -np.sin(pitch)),
-      *(zero, np.sin(pitch), np.cos(pitch)),
+      *(zero, xp.cos(pitch), -xp.sin(pitch)),
+      *(zero, xp.sin(pitch), xp.cos(pitch)),
     ],
     -1,
   )

@@ -120,7 +120,8 @@ def _views_order(data, batch_size, config):
 
 
 def _augmentation(config):
-  return batches.Augmentation(**config.augment.to_dict())
+  framed = config.data.framed
+  return batches.Augmentation(**config.augment.to_dict(), framed=framed)
 
 
 def _views_augmentation(config):

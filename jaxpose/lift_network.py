@@ -98,12 +98,18 @@ def framing_focal(
     focal: pixels, or None if it is not known.
 
   Raises:
-    ValueError: no such focal length, or framing is asked for with another skeleton than
-      that of training.
+    ValueError: no such focal length, framing is asked for with another skeleton than
+      that of training, or its lack with weights that were trained in frames.
   """
   known = isinstance(focal, (int, float, np.number)) and 0 < focal < np.inf
   if focal is not None and not known:
     raise ValueError(f"got focal={focal!r}, expected a length in pixels above 0.")
+  if model.framed:
+    if framed is False:
+      raise ValueError(
+        "got framed=False with weights that know framed windows alone, expected None."
+      )
+    return 2 * float(focal or cameras.guess_focal(image_size)) / max(image_size)
   if framed is None:
     framed = model.info.get("data") in framing.FILMED
     framed = framed and model.skeleton.name == "h36m17"

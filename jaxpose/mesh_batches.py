@@ -52,7 +52,7 @@ def training_batch(
   if a.random_shape:
     batch |= _reshaped(batch, keys[0], a.body)
   if a.virtual_camera:
-    batch |= _filmed(batch, keys[1])
+    batch |= _filmed(batch, keys[1], a.wide_cameras)
   if a.flip:
     batch |= _mirrored(batch)
   seen = (
@@ -107,9 +107,9 @@ def _reshaped(batch, key, name) -> dict[str, Array]:
   return dict(betas=betas, joints_3d=joints)
 
 
-def _filmed(batch, key) -> dict[str, Array]:
+def _filmed(batch, key, wide: bool) -> dict[str, Array]:
   points, joints, turn = transforms.virtual_camera(
-    key, batch["joints_3d"], *camera_of(batch), root=SKELETON.root
+    key, batch["joints_3d"], *camera_of(batch), root=SKELETON.root, wide=wide
   )
   rotations = batch["rotations"]
   rotations = rotations.at[:, :, 0].set(turn[:, None] @ rotations[:, :, 0])

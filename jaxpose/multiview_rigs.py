@@ -7,21 +7,15 @@ they look, how they are rolled, and their focal lengths.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Float
 
 from jaxpose import cameras
 from jaxpose import detector_places
 from jaxpose import multiview_crops
 from jaxpose import multiview_motion
+from jaxpose import rigs
 from jaxpose.geometry import Array
 from jaxpose.skeletons import Skeleton
 
-DISTANCE = (2.0, 9.0)  # metres on the ground, log-uniform
-HEIGHT = (0.3, 3.2)  # metres above the ground
-ASIDE = 0.15  # of the distance: how far beside the person a camera looks, at most
-ROLL = np.radians(10)  # at most
-FOCAL = (0.6, 2.2)  # over the width of the image, log-uniform
 LEAVES = 0.1  # share of views in which the person is missed for some frames
 _NEAR = 0.3  # metres; joints are never nearer to a camera
 
@@ -41,7 +35,7 @@ def film(
   b, t, v, j, _ = windows["keypoints_2d"].shape
   size = windows["images"].shape[-2]
   keys = jax.random.split(key, 4)
-  rotation, position, focal = rigs(keys[0], joints[:, :, skeleton.root].mean(1), v)
+  rotation, position, focal = rigs.draw(keys[0], joints[:, :, skeleton.root].mean(1), v)
   if places:
     moved = detector_places.moved_3d(keys[1], joints, skeleton)
     joints = joints + places * (moved - joints)
@@ -65,38 +59,6 @@ def film(
     keypoints_valid=every,
     visible=every,
   )
-
-
-def rigs(
-  key: Array, target: Float[Array, "b 3"], views: int
-) -> tuple[Float[Array, "b v 3 3"], Float[Array, "b v 3"], Float[Array, "b v"]]:
-  """Rotations, positions and focal lengths over the image's width, all independent.
-
-  Args:
-    key: JAX random key.
-    target: where the person is, metres, floor at z = 0.
-    views: cameras of each rig.
-  """
-  shape = (len(target), views)
-  keys = jax.random.split(key, 6)
-
-  def uniform(i, low, high, *more):
-    return jax.random.uniform(keys[i], (*shape, *more), minval=low, maxval=high)
-
-  azimuth = uniform(0, 0, 2 * np.pi)
-  distance = jnp.exp(uniform(1, *np.log(DISTANCE)))
-  person = jnp.broadcast_to(target[:, None], (*shape, 3))
-  ground = jnp.stack([jnp.cos(azimuth), jnp.sin(azimuth)], -1) * distance[..., None]
-  position = jnp.concatenate(
-    [person[..., :2] + ground, uniform(2, *HEIGHT)[..., None]], -1
-  )
-  aside = uniform(3, -1, 1, 3) * (ASIDE * distance)[..., None]
-  view = cameras.look_at(position, person + aside)
-  roll = uniform(4, -ROLL, ROLL)
-  cos, sin, zero, one = jnp.cos(roll), jnp.sin(roll), 0 * roll, 1 + 0 * roll
-  turn = jnp.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], -1)
-  focal = jnp.exp(uniform(5, *np.log(FOCAL)))
-  return turn.reshape(*shape, 3, 3) @ view, position, focal
 
 
 def _leave(key: Array, b: int, t: int, v: int):

@@ -60,6 +60,11 @@ class Pretrained:
     """Frames of the window after the predicted one; None for the half of it."""
     return self.info.get("lookahead")
 
+  @property
+  def framed(self) -> bool:
+    """Whether the model knows windows that are framed alone (`config.data.framed`)."""
+    return bool(self.info.get("framed"))
+
 
 def make(
   model: dict,
@@ -221,7 +226,8 @@ def _from_run(workdir: pathlib.Path, step) -> Pretrained:
   info = dict(data=config["data"]["name"], step=int(chosen), seed=config["seed"])
   for key in ("builder_config", "data_dir", "manual_dir"):
     info[key] = config["data"][key]
-  for key in ("views", "crop_size", "stride", "lookahead"):  # older runs have none
+  # Older runs have none.
+  for key in ("views", "crop_size", "stride", "lookahead", "framed"):
     if key in config["data"]:
       info[key] = config["data"][key]
   return make(

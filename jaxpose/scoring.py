@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from jaxpose import data as pose_data
 from jaxpose import detected_data
+from jaxpose import framing
 from jaxpose import pose_draw
 from jaxpose import protocols
 from jaxpose import skeletons
@@ -75,7 +76,12 @@ class Evaluation:
 
 
 def make_predict(
-  module: nn.Module, skeleton: Skeleton, *, inputs=("keypoints_2d",), flip: bool = False
+  module: nn.Module,
+  skeleton: Skeleton,
+  *,
+  inputs=("keypoints_2d",),
+  flip: bool = False,
+  framed: bool = False,
 ) -> Callable:
   """A jitted `(variables, batch) -> (b, j, 3)` root-relative centre poses in metres.
 
@@ -84,6 +90,7 @@ def make_predict(
     skeleton: of the keypoints, for the flip.
     inputs: keys of the batch, in the order of the module's arguments.
     flip: average with the un-mirrored prediction of the mirrored input.
+    framed: see each window framed, by cameras of the focal length of `jaxpose.framing`.
   """
 
   def forward(variables, batch):
@@ -99,7 +106,11 @@ def make_predict(
     )
     return (pose + other) / 2
 
-  return jax.jit(predict)
+  def in_frame(variables, batch):
+    seen = framing.windows(batch["keypoints_2d"], skeleton)
+    return seen.back(predict(variables, batch | {"keypoints_2d": seen.points}))
+
+  return jax.jit(in_frame if framed else predict)
 
 
 def predict_frames(
@@ -282,6 +293,7 @@ class Scorer:
     *,
     window: int,
     lookahead: int | None = None,
+    framed: bool = False,
     inputs: Sequence[str] = ("keypoints_2d",),
     mesh: Mesh | None = None,
     batch_size: int = 256,
@@ -293,6 +305,7 @@ class Scorer:
       load: split (and name and config of another data set) to data.
       window: frames of the input.
       lookahead: those of them after the predicted one; None for the half.
+      framed: see `make_predict`.
       inputs: keys of the batch, in the order of the module's arguments.
       mesh: devices to share a batch over.
       batch_size: windows at a time.
@@ -304,7 +317,11 @@ class Scorer:
     )
     self._predict = functools.cache(
       lambda skeleton, flip: make_predict(
-        module, skeletons.get(skeleton), inputs=tuple(inputs), flip=flip
+        module,
+        skeletons.get(skeleton),
+        inputs=tuple(inputs),
+        flip=flip,
+        framed=framed,
       )
     )
 

@@ -108,13 +108,14 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
   )
   evals = {name: Evaluation(**fields) for name, fields in config.evals.items()}
   options = dict(window=d.window, inputs=config.inputs, mesh=mesh)
-  if d.lookahead is not None:
-    if kind is not kinds.POSES:
-      raise ValueError(
-        f"got data.lookahead={d.lookahead} with {d.name}, expected None: only models "
-        "of one camera's joints predict another frame than the centre."
-      )
-    options["lookahead"] = d.lookahead
+  if kind is kinds.POSES:
+    options |= dict(lookahead=d.lookahead, framed=d.framed)
+  elif d.lookahead is not None or d.framed:
+    raise ValueError(
+      f"got data.lookahead={d.lookahead} and data.framed={d.framed} with {d.name}, "
+      "expected None and False: only models of one camera's joints predict another "
+      "frame than the centre, or see windows framed."
+    )
   scorer = kind.scorer(module, load, **options)
 
   # State: as initialised, from other weights, or where the run stopped.

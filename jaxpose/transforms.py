@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from jaxtyping import Float
 
 from jaxpose import cameras
+from jaxpose import rigs
 from jaxpose.geometry import Array
 from jaxpose.geometry import namespace
 from jaxpose.skeletons import Skeleton
@@ -82,6 +83,7 @@ def virtual_camera(
   root: int = 0,
   max_offset: float = 2.0,
   near: float = 1.0,
+  wide: bool = False,
 ) -> tuple[Float[Array, "b t j 2"], Float[Array, "b t j 3"], Float[Array, "b 3 3"]]:
   """Films each window anew by a random camera drawn like those of `camera_ring`.
 
@@ -92,6 +94,10 @@ def virtual_camera(
   halved, then dropped where it would put a joint outside the picture. A camera whom
   someone comes closer than `near` in the window steps back along its view.
 
+  With `wide` the cameras are those of `rigs.draw`: near and far, high and low, rolled.
+  Not all of the person need be in the picture, which frames him or her only for
+  networks that see windows framed (`jaxpose.framing`).
+
   Args:
     key: JAX random key.
     joints: metres; in the world (z up, floor at 0), or in the frame of the camera that
@@ -101,6 +107,7 @@ def virtual_camera(
     root: index of the root joint.
     max_offset: radius of the disc of look-at offsets, metres.
     near: smallest depth of any joint in the window, metres.
+    wide: draw from a wide range of cameras.
 
   Returns:
     Normalised keypoints, joints in the new camera's frame, and the rotation to it from
@@ -117,10 +124,31 @@ def virtual_camera(
     world = cameras.camera_to_world(world, rotation, position)
   target = world.reshape(b, t, j, 3)[:, :, root].mean(1)
 
+  if wide:
+    view, centre, focal = (x[:, 0] for x in rigs.draw(key, target, 1))
+    pixels, points = _film(world, view, centre, 2 * focal, near)
+  else:
+    pixels, points, view = _level(key, world, target, max_offset, near)
+  if rotation is not None:
+    view = view @ jnp.swapaxes(rotation, -1, -2)
+  return pixels.reshape(b, t, j, 2), points.reshape(b, t, j, 3), view
+
+
+def _film(world, view, centre, focal, near: float):
+  """Normalised keypoints and camera-frame joints; the camera may step back."""
+  points = cameras.world_to_camera(world, view, centre)
+  back = jnp.maximum(near - points[..., 2].min(-1), 0)
+  zero = jnp.zeros_like(back)
+  points = points + jnp.stack([zero, zero, back], -1)[:, None]
+  return focal[:, None, None] * points[..., :2] / points[..., 2:], points
+
+
+def _level(key, world, target, max_offset: float, near: float):
+  """Keypoints, joints and rotations of cameras like those of `camera_ring`."""
   keys = jax.random.split(key, 6)
 
   def uniform(i, low, high):
-    return jax.random.uniform(keys[i], (b,), joints.dtype, low, high)
+    return jax.random.uniform(keys[i], target.shape[:1], world.dtype, low, high)
 
   azimuth, distance = uniform(0, 0, 2 * np.pi), uniform(1, 4.5, 6.5)
   centre = jnp.stack(
@@ -138,12 +166,7 @@ def virtual_camera(
 
   def film(share):
     view = cameras.look_at(centre, target + share * offset)
-    points = cameras.world_to_camera(world, view, centre)
-    back = jnp.maximum(near - points[..., 2].min(-1), 0)
-    zero = jnp.zeros_like(back)
-    points = points + jnp.stack([zero, zero, back], -1)[:, None]
-    pixels = focal[:, None, None] * points[..., :2] / points[..., 2:]
-    return pixels, points, view
+    return *_film(world, view, centre, focal, near), view
 
   pixels, points, view = film(0.0)
   for share in (0.5, 1.0):
@@ -153,9 +176,7 @@ def virtual_camera(
     points, view = (
       _choose(inside, new, old) for new, old in zip(others, (points, view), strict=True)
     )
-  if rotation is not None:
-    view = view @ jnp.swapaxes(rotation, -1, -2)
-  return pixels.reshape(b, t, j, 2), points.reshape(b, t, j, 3), view
+  return pixels, points, view
 
 
 def _choose(chosen: Bool[Array, " b"], yes: Array, no: Array) -> Array:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from jaxpose import batches
+from jaxpose import cameras
 from jaxpose import data
+from jaxpose import framing
 from jaxpose import skeletons
 from jaxpose import transforms
 from jaxpose.batches import Augmentation
@@ -211,3 +213,25 @@ def test_each_key_draws_anew(windows):
   for key in ("keypoints_2d", "joints_3d"):
     np.testing.assert_array_equal(same[key], again[key])
     assert np.abs(same[key] - other[key]).max() > 1e-3
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_framed_windows_and_their_targets_are_turned_alike(windows, wide):
+  batch, _ = windows
+  filmed = dict(virtual_camera=True, wide_cameras=wide)
+  made, plain = make(batch, framed=True, **filmed), make(batch, **filmed)
+  key = jax.random.split(jax.random.key(0), 3)[0]
+  camera = batch["camera_rotation"], batch["camera_position"]
+  points, joints, _ = transforms.virtual_camera(
+    key, batch["joints_3d"], *camera, root=H36M.root, wide=wide
+  )
+  seen = framing.windows(points, H36M, cameras.fit_focal(points, joints))
+  np.testing.assert_allclose(made["keypoints_2d"], seen.points, atol=1e-4)
+  for key in ("joints_3d", "joints_3d_sequence"):
+    np.testing.assert_allclose(made[key], seen.turn(plain[key]), atol=1e-4)
+    np.testing.assert_allclose(seen.back(made[key]), plain[key], atol=1e-4)
+  # The keypoints are what the turned camera sees, but for the zoom.
+  turned = seen.turn(joints)
+  rays = turned[..., :2] / turned[..., 2:]
+  zoom = cameras.fit_focal(made["keypoints_2d"], turned)[:, None, None, None]
+  np.testing.assert_allclose(made["keypoints_2d"], zoom * rays, atol=2e-3)

@@ -177,3 +177,13 @@ def test_the_guessed_focal_length_is_that_of_the_training_cameras():
   ]
   mean = np.mean([camera.intrinsics[0] for ring in rings for camera in ring])
   assert cameras.guess_focal((1000, 1000)) == pytest.approx(mean, rel=0.01)
+
+
+@pytest.mark.parametrize("xp", [np, jnp])
+def test_the_focal_length_of_a_pinhole_is_found_from_what_it_sees(xp):
+  rng = np.random.default_rng(0)
+  joints = rng.uniform([-1, -1, 3], [1, 1, 6], (2, 4, 17, 3)).astype(np.float32)
+  focal = np.float32([1.3, 2.3])
+  seen = focal[:, None, None, None] * joints[..., :2] / joints[..., 2:] + 0.1
+  found = cameras.fit_focal(xp.asarray(seen), xp.asarray(joints))
+  np.testing.assert_allclose(found, focal, rtol=1e-4)

@@ -87,11 +87,6 @@ def test_left_and_right_are_moved_as_mirror_images():
   np.testing.assert_allclose(nose[:, 1:].std(0), np.hypot(both, each), rtol=0.06)
 
 
-def test_the_focal_length_is_found(joints):
-  found = detector_places._focal(seen(joints), detector_places._rays(joints))
-  np.testing.assert_allclose(found, FOCAL, rtol=1e-4)
-
-
 def test_a_skeleton_without_a_trunk_is_refused():
   lacking = skeletons.Skeleton("stick", ("top", "end"), (-1, 0))
   points = jnp.zeros((1, 1, 2, 3))

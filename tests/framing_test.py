@@ -1,5 +1,6 @@
 """Windows seen by cameras of their own."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -69,14 +70,26 @@ def test_rays_stay_what_they_are():
   assert np.linalg.det(made.rotation) == pytest.approx(1, abs=1e-5)
 
 
+def test_each_window_may_have_a_lens_of_its_own_on_jax_as_well():
+  focal = np.float32([0.8, 4.0])
+  points = np.concatenate([seen(clip(), f) for f in focal])
+  made = framing.windows(points, H36M, focal)
+  np.testing.assert_allclose(made.points[0], made.points[1], atol=1e-5)
+  traced = framing.windows(jnp.asarray(points), H36M, jnp.asarray(focal))
+  np.testing.assert_allclose(traced.points, made.points, atol=1e-5)
+  joints = np.concatenate([clip(), clip()])
+  np.testing.assert_allclose(traced.turn(joints), made.turn(joints), atol=1e-5)
+  np.testing.assert_allclose(made.back(made.turn(joints)), joints, atol=1e-5)
+
+
 def test_a_window_without_any_size_stays_finite():
   made = framing.windows(np.zeros((1, 3, 17, 2), np.float32), H36M)
   assert np.isfinite(made.points).all()
 
 
-def weights(data="cmu_mocap", skeleton=H36M):
-  module = small_runs.Lifter()
-  return pretrained.Pretrained(module, {}, {}, skeleton, 3, info=dict(data=data))
+def weights(data="cmu_mocap", skeleton=H36M, **info):
+  module, info = small_runs.Lifter(), dict(data=data, **info)
+  return pretrained.Pretrained(module, {}, {}, skeleton, 3, info=info)
 
 
 def test_weights_of_our_cameras_are_framed_unless_said_otherwise():
@@ -95,3 +108,17 @@ def test_weights_of_our_cameras_are_framed_unless_said_otherwise():
   for wrong in (0, -3.0, np.nan, "long"):
     with pytest.raises(ValueError, match=r"got focal=.*, expected a length in pixels"):
       focal(weights(), None, wrong)
+
+
+def test_weights_of_framed_windows_know_nothing_else():
+  size = (1000.0, 500.0)
+  for model in (
+    weights(framed=True),
+    weights("human36m", framed=True),
+    weights(skeleton=skeletons.get("humaneva15"), framed=True),
+  ):
+    for framed in (None, True):
+      assert lift_network.framing_focal(model, framed, size) == pytest.approx(2.3)
+    assert lift_network.framing_focal(model, None, size, 800) == pytest.approx(1.6)
+    with pytest.raises(ValueError, match="got framed=False with weights that know"):
+      lift_network.framing_focal(model, False, size)

@@ -58,7 +58,7 @@ ONLY = {
   ),
   "jaxpose/keypoint_crops.py": (*BASE, *ARRAYS),
   "jaxpose/mesh_losses.py": ARRAYS,
-  "jaxpose/framing.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
+  "jaxpose/framing.py": ("jaxpose.geometry", "jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/gaps.py": ("numpy", "jaxtyping"),
   "jaxpose/translation.py": ("numpy", "jaxtyping"),
   "jaxpose/smoothing.py": ("jaxtyping", "numpy", "scipy.signal"),
@@ -84,7 +84,7 @@ ONLY = {
   ),
   "jaxpose/multiview_rigs.py": (
     *("jaxpose.detector_places", "jaxpose.multiview_crops", "jaxpose.multiview_motion"),
-    *(*BASE, *ARRAYS),
+    *("jaxpose.rigs", *BASE, *ARRAYS),
   ),
   "jaxpose/views_source.py": (
     *("jaxpose.frames", "jaxpose.multiview_calibration", "jaxpose.multiview_lens"),
@@ -147,7 +147,8 @@ ONLY = {
   "jaxpose/metrics.py": (*BASE, "optax", *ARRAYS),
   "jaxpose/protocol_types.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/protocol_table.py": ("jaxpose.metrics", "jaxpose.protocol_types"),
-  "jaxpose/transforms.py": (*BASE, *ARRAYS),
+  "jaxpose/rigs.py": (*BASE, *ARRAYS),
+  "jaxpose/transforms.py": (*BASE, "jaxpose.rigs", *ARRAYS),
   "jaxpose/detector_places.py": (*BASE, *ARRAYS),
   "jaxpose/detector_errors.py": (*BASE, "jaxpose.detector_places", *ARRAYS),
   "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),

@@ -8,6 +8,7 @@ import pytest
 from jax.sharding import Mesh
 
 from jaxpose import data
+from jaxpose import framing
 from jaxpose import protocols
 from jaxpose import scoring
 from jaxpose import skeletons
@@ -244,3 +245,18 @@ def test_the_table_has_a_row_per_predictor_and_a_column_per_protocol():
 def test_an_impossible_evaluation_is_refused(fields, message):
   with pytest.raises(ValueError, match=message):
     Evaluation("test", **fields)
+
+
+def test_a_scorer_frames_windows_and_turns_poses_back(poses):
+  class Rays(nn.Module):
+    @nn.compact
+    def __call__(self, points):
+      return dict(joints_3d=jnp.concatenate([points, 1 + 0 * points[..., :1]], -1))
+
+  found = scoring.Scorer(Rays(), lambda split: poses, window=1, framed=True)(
+    {}, Evaluation("test", ("cmu_p1",))
+  )
+  points = poses.frames["keypoints_2d"][:, None]
+  seen = framing.windows(points, H36M)
+  rays = np.concatenate([seen.points, np.ones_like(points[..., :1])], -1)
+  np.testing.assert_allclose(found.poses, seen.back(rays)[:, 0], atol=1e-4)

@@ -190,18 +190,20 @@ def test_weights_are_taken_from_a_run_and_from_a_file(
     assert end["['step']"] == 1
 
 
-def test_a_run_with_another_lookahead_predicts_that_frame(
+def test_a_run_of_framed_windows_with_another_lookahead_is_scored_alike(
   tiny_data_dir, tmp_path, monkeypatch
 ):
   monkeypatch.setitem(train.models.MODELS, "lifter", small_runs.Lifter)
   losses = dict(joints=dict(fn="mpjpe", key="joints_3d"))
-  config = small_runs.small(tiny_data_dir, lookahead=0, losses=losses)
+  config = small_runs.small(tiny_data_dir, lookahead=0, framed=True, losses=losses)
   config.evals = dict(test=dict(split="test", protocols=("cmu_p1",)))
   scores = small_runs.run(config, tmp_path, monkeypatch)
   weights = pretrained.load(tmp_path)
   assert weights.lookahead == 0
+  assert weights.framed
   again = pretrained.load(pretrained.save(tmp_path / "weights.npz", weights))
   assert again.lookahead == 0
+  assert again.framed
   evaluate.main(
     [
       "--weights",

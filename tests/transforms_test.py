@@ -91,9 +91,10 @@ def distances(pose):
   return np.linalg.norm(pose[..., :, None, :] - pose[..., None, :, :], axis=-1)
 
 
-def test_virtual_camera_moves_the_body_rigidly():
+@pytest.mark.parametrize("wide", [False, True])
+def test_virtual_camera_moves_the_body_rigidly(wide):
   world = person()
-  _, joints = film(world)
+  _, joints = film(world, wide=wide)
   points = joints.reshape(64, -1, 3)[:, ::20]
   expected = np.asarray(world).reshape(64, -1, 3)[:, ::20]
   np.testing.assert_allclose(distances(points), distances(expected), atol=1e-4)
@@ -137,14 +138,34 @@ def test_virtual_cameras_are_level_and_in_the_ranges():
   assert np.abs(keypoints[:, :, :17]).max() < 1
 
 
+def test_wide_cameras_look_down_and_up_from_near_and_far():
+  world = person(b=256, t=1)
+  up = world[:, :, :1] + jnp.asarray([0.0, 0.0, 1.0])[None, None, None]
+  keypoints, joints = film(jnp.concatenate([world, up], 2), wide=True)
+  distance = np.linalg.norm(joints[:, 0, 0], axis=-1)
+  assert np.quantile(distance, 0.1) < 3
+  assert np.quantile(distance, 0.9) > 7
+  vertical = joints[:, 0, -1] - joints[:, 0, 0]
+  pitch = np.degrees(np.arcsin(-vertical[:, 2]))  # above 0 where it looks down
+  assert pitch.min() < -5
+  assert pitch.max() > 30
+  roll = np.degrees(np.arctan2(vertical[:, 0], -vertical[:, 1]))
+  assert 3 < roll.std() < 10
+  focal = np.asarray(cameras.fit_focal(keypoints, joints))
+  assert focal.max() > 3 * focal.min()
+  rays = joints[..., :2] / joints[..., 2:]
+  np.testing.assert_allclose(keypoints, focal[:, None, None, None] * rays, atol=1e-3)
+
+
 def test_without_offset_the_person_is_centred():
   keypoints, _ = film(person(t=1), max_offset=0.0)
   np.testing.assert_allclose(keypoints[:, 0, 0], 0, atol=1e-4)
 
 
-def test_a_fast_window_stays_in_front_of_the_camera():
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_fast_window_stays_in_front_of_the_camera(wide):
   world = person(b=128, t=81) + 10 * jnp.linspace(-1, 1, 81)[None, :, None, None]
-  _, joints = film(world)
+  _, joints = film(world, wide=wide)
   assert joints[..., 2].min() > 1 - 1e-3
 
 
@@ -162,8 +183,9 @@ def test_virtual_camera_accepts_camera_frame_joints():
     np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("from_camera", [False, True])
-def test_virtual_camera_says_how_it_turned_the_joints(from_camera):
+def test_virtual_camera_says_how_it_turned_the_joints(from_camera, wide):
   given, camera = person(b=8), ()
   if from_camera:
     ring = cameras.camera_ring(np.random.default_rng(0), np.asarray([0, 0, 0.9]), 8)
@@ -173,7 +195,7 @@ def test_virtual_camera_says_how_it_turned_the_joints(from_camera):
     )
     flat = cameras.world_to_camera(given.reshape(8, -1, 3), *camera)
     given = flat.reshape(given.shape)
-  _, joints, turn = transforms.virtual_camera(KEY, given, *camera)
+  _, joints, turn = transforms.virtual_camera(KEY, given, *camera, wide=wide)
   bones = given[:, :, 1:] - given[:, :, :1]
   turned = jnp.einsum("bij,btkj->btki", turn, bones)
   np.testing.assert_allclose(turned, joints[:, :, 1:] - joints[:, :, :1], atol=1e-4)
