@@ -13,7 +13,7 @@ from jaxpose.config import base_config
 
 def get_config(variant: str = "full"):
   config = base_config()
-  config.model = dict(name="multiview_lifter", variant="small")
+  config.model = dict(name="multiview_lifter", variant="small", lifter_reweighted=True)
   config.inputs = (
     *("keypoints_input", "scores_input", "view_mask"),
     *("camera_rotation", "camera_position", "crop_intrinsics"),

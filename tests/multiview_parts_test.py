@@ -13,6 +13,7 @@ from jaxpose.models import multiview
 from jaxpose.models import multiview_embeddings
 from jaxpose.models import multiview_parts as parts
 from jaxpose.models import multiview_selection
+from jaxpose.models import multiview_triangulated
 from jaxpose.models import multiview_windows
 from jaxpose.models.multiview_relations import Relations
 from jaxpose.models.multiview_relations import drop_views
@@ -456,12 +457,14 @@ def test_the_lifter_gets_offsets_in_the_axes_of_the_world():
   np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-def test_a_lifter_that_trusts_triangulation_gives_where_the_lines_meet():
-  alone = multiview.build_lifter("base", **small.SMALL)
+def seen_exactly():
+  """Inputs of a lifter: joints about the point that the ring looks at; the joints.
+
+  The second clip is in one view only.
+  """
   x = small.inputs()
-  b, v, t, j = *x["view_mask"].shape, alone.num_joints
+  b, v, t, j = *x["view_mask"].shape, small.SMALL["num_joints"]
   given = {key: x[key] for key in ("view_mask", *small.CAMERAS)}
-  # Joints about the point that the ring looks at, and the second clip in one view only.
   joints = np.random.default_rng(1).normal(size=(b, t, j, 3)) * 0.3 + [0, 0, 1]
   turn, place = (np.asarray(x[f"camera_{name}"]) for name in ("rotation", "position"))
   seen = np.einsum("bvdc,bvtjc->bvtjd", turn, joints[:, None] - place[:, :, None, None])
@@ -469,6 +472,12 @@ def test_a_lifter_that_trusts_triangulation_gives_where_the_lines_meet():
   given["keypoints_2d"] = jnp.asarray(points, jnp.float32)
   given["scores"] = jnp.ones((b, v, t, j))
   given["view_mask"] = given["view_mask"].at[1, 1:].set(False)
+  return given, joints
+
+
+def test_a_lifter_that_trusts_triangulation_gives_where_the_lines_meet():
+  alone = multiview.build_lifter("base", **small.SMALL)
+  given, joints = seen_exactly()
   params = small.start(small.build())["params"]["lifting"]
   plain = small.run(alone, given, {"params": params})["joints_3d"]
   bias = params["trust"]["bias"]
@@ -478,6 +487,49 @@ def test_a_lifter_that_trusts_triangulation_gives_where_the_lines_meet():
   np.testing.assert_allclose(got[0], relative[0], atol=1e-4)
   assert np.abs(plain[0] - relative[0]).max() > 0.01
   np.testing.assert_array_equal(got[1], plain[1])
+
+
+def test_a_lifter_weights_the_lines_and_at_first_all_alike():
+  given, joints = seen_exactly()
+  # One view is wrong about one joint.
+  given["keypoints_2d"] = given["keypoints_2d"].at[0, 1, :, 2, 0].add(0.5)
+  plain = multiview.build_lifter("base", **small.SMALL)
+  alone = multiview.build_lifter("base", **small.SMALL, lifter_reweighted=True)
+  params = small.start(small.build())["params"]["lifting"]
+  started = jax.jit(alone.init)(jax.random.key(0), **given)["params"] | params
+  assert set(started) - set(params) == {"misfit", "line_weight", "correction"}
+  expected = small.run(plain, given, {"params": params})
+  out = small.run(alone, given, {"params": started})
+  np.testing.assert_allclose(out["joints_3d"], expected["joints_3d"], atol=1e-5)
+
+  def loss(params):
+    pose = alone.apply({"params": params}, **given)["joints_3d"]
+    return jnp.abs(pose[0] - (joints - joints[:, :, :1])[0]).mean()
+
+  step = jax.jit(jax.value_and_grad(loss))
+  bias = params["trust"]["bias"] + 1e4
+  found = started = started | {"trust": params["trust"] | {"bias": bias}}
+  for _ in range(60):
+    value, slope = step(found)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
+    # Only the weights of lines learn.
+    change = jax.tree.map(lambda p, g: p - 200.0 * g, found, slope)
+    found = found | {"line_weight": change["line_weight"]}
+  assert value < 0.5 * step(started)[0]
+
+
+def test_misfits_are_how_far_a_view_is_beside_the_point():
+  given, _ = seen_exactly()
+  seen = multiview_embeddings.as_cameras(*(given[key] for key in small.CAMERAS))
+  points, mask = given["keypoints_2d"], given["view_mask"]
+  met = multiview_triangulated.nearest(points, given["scores"], mask, seen)
+  apart = multiview_triangulated.misfit(met, points, mask, seen)
+  np.testing.assert_allclose(apart, 0, atol=1e-4)
+  moved = points.at[:, 0, :, 2].add(0.25)
+  apart = np.asarray(multiview_triangulated.misfit(met, moved, mask, seen))
+  np.testing.assert_allclose(apart[0, 0, :, 2], -0.25, atol=1e-4)
+  np.testing.assert_allclose(np.delete(apart[0], 2, 2), 0, atol=1e-4)
+  np.testing.assert_array_equal(apart[1], 0)  # one view alone has no points
 
 
 def test_poses_of_all_cameras_are_averaged_in_world_axes():

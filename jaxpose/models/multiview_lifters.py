@@ -30,8 +30,11 @@ from jaxpose.models.multiview_embeddings import require_cameras
 from jaxpose.models.multiview_relations import Relations
 from jaxpose.models.multiview_relations import drop_views
 from jaxpose.models.multiview_relations import key_mask
+from jaxpose.models.multiview_triangulated import misfit
 from jaxpose.models.multiview_triangulated import nearest
 from jaxpose.models.multiview_triangulated import relative
+
+_ZEROS = nn.initializers.zeros
 
 
 class FusedLifter(nn.Module):
@@ -54,6 +57,10 @@ class FusedLifter(nn.Module):
       root in the image, turned into the axes of the world, which is hard to learn.
     triangulated: with view embedding "camera", also take where the viewing lines of
       each joint nearly meet, and learn how far to trust that.
+    reweighted: with `triangulated`, also take how far that is beside each view's 2D
+      joints, let the lines meet again with weights that the network gives them, as in
+      learnable triangulation (Iskakov et al., ICCV 2019, 1905.05754), and correct the
+      result.
     max_frames: rows of a learned time table.
     max_views: rows of a learned view table.
     dtype: compute type; parameters, softmax and outputs stay float32.
@@ -74,6 +81,7 @@ class FusedLifter(nn.Module):
   view_embedding: str = "camera"
   world_offsets: bool = True
   triangulated: bool = True
+  reweighted: bool = False
   max_frames: int = 128
   max_views: int = 8
   dtype: Any = jnp.float32
@@ -126,8 +134,13 @@ class FusedLifter(nn.Module):
     met = None
     if self.view_embedding == "camera" and self.triangulated:
       met = nearest(keypoints_2d, scores, present, cameras, self.root)
-      known = jnp.concatenate([met[0].reshape(b, t, -1), met[1].astype(x.dtype)], -1)
+      met = jax.lax.stop_gradient(met)  # an input
+      known = [met.pose.reshape(b, t, -1), met.valid.astype(x.dtype)]
+      known = jnp.concatenate(known, -1)
       x = x + dense(self.width, "triangulated", self.dtype)(known)[:, None]
+      if self.reweighted:
+        apart = misfit(met, keypoints_2d, present, cameras).reshape(b, v, t, -1)
+        x = x + dense(self.width, "misfit", self.dtype, init=_ZEROS)(apart)
     x = Relations(
       self.layout,
       drop_path_rates(self.drop_path, self.depth),
@@ -139,6 +152,9 @@ class FusedLifter(nn.Module):
       self.remat,
       name="relations",
     )(x, present, train=train)
+    if met is not None and self.reweighted:
+      lines = nn.sigmoid(dense(j, "line_weight", jnp.float32, init=_ZEROS)(x))
+      met = nearest(keypoints_2d, lines * scores, present, cameras, self.root)
     logits = dense(1, "view_weight", jnp.float32)(x)[..., 0]
     # Where no view is present, all count alike.
     weights = jax.nn.softmax(jnp.where(present, logits, -1e9), axis=1)
@@ -148,8 +164,12 @@ class FusedLifter(nn.Module):
     out = dict(joints_3d=relative(pose, self.root), view_weights=weights)
     if met is None:
       return out
-    trust = jax.nn.sigmoid(dense(j, "trust", jnp.float32)(x)) * met[1]
-    mixed = relative(pose + trust[..., None] * (met[0] - pose), self.root)
+    trust = jax.nn.sigmoid(dense(j, "trust", jnp.float32)(x)) * met.valid
+    mixed = pose + trust[..., None] * (met.pose - pose)
+    if self.reweighted:
+      change = dense(3 * j, "correction", jnp.float32, init=_ZEROS)(x)
+      mixed = mixed + change.reshape(b, t, j, 3)
+    mixed = relative(mixed, self.root)
     return out | dict(joints_3d=mixed, joints_3d_direct=out["joints_3d"])
 
 

@@ -86,6 +86,7 @@ class MultiView(nn.Module):
     lifter_drop_path: stochastic depth of its last block.
     lifter_world_offsets: of "fused"; see `FusedLifter`.
     lifter_triangulated: of "fused"; see there.
+    lifter_reweighted: of "fused"; see there.
     lifter_gradient: let 3D losses change the 2D network.
     dtype: compute type; parameters, softmax, the statistics of norms, coordinates and
       outputs stay float32.
@@ -132,6 +133,7 @@ class MultiView(nn.Module):
   lifter_drop_path: float = 0.1
   lifter_world_offsets: bool = True
   lifter_triangulated: bool = True
+  lifter_reweighted: bool = False
   lifter_gradient: bool = False
   dtype: Any = jnp.float32
   remat: bool = False

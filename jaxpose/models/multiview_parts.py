@@ -124,6 +124,7 @@ def lifter(m, **overrides) -> nn.Module | None:
       view_embedding="camera" if m.view_embedding == "ray" else m.view_embedding,
       world_offsets=m.lifter_world_offsets,
       triangulated=m.lifter_triangulated,
+      reweighted=m.lifter_reweighted,
       max_views=m.max_views,
     )
     return FusedLifter(**fields | overrides)
