@@ -72,6 +72,9 @@ def get_config(variant: str = "full"):
   elif variant == "causal":
     config.data.lookahead = 0
     config.init_from = "lift-27"
+    config.schedule.base = 1e-3
+    config.total_steps = 3_000
+    config.eval_every = 1000
   elif variant == "smoke":
     config.data.batch_size = 8
     config.model.width = 8

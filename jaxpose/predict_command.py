@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
   add("--out", required=True, help="folder for the results")
   add("--person", help="only this one, by name (0 is who was found first)")
   add("--keypoints", help="2D keypoints of another detector; default: detected here")
-  add("--weights", default=predict_video.WEIGHTS, help="a released name, or a path")
+  add("--weights", help=f"a released name, or a path ({predict_video.WEIGHTS})")
   add(
     "--smooth",
     default=predict_video.SMOOTH,

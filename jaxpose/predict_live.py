@@ -41,6 +41,7 @@ from jaxpose.predict_person import Clip
 from jaxpose.predict_source import Log
 from jaxpose.smoothing import METHODS
 
+VIEW = predict_video.WEIGHTS  # of the view; files are made by those of a video
 FORMATS = ("npz", "csv", "bvh", "html")  # a stream's pictures are not kept for an mp4
 _FORGET = 1.0  # seconds unseen, after which somebody starts anew
 _GAP = 0.25  # seconds of left out pictures that the keypoints' filter outlasts
@@ -54,7 +55,7 @@ def live(
   source: str,
   out: str | os.PathLike,
   *,
-  weights: Any = predict_video.WEIGHTS,
+  weights: Any = None,
   smooth: str = predict_video.SMOOTH,
   world: bool = True,
   focal: Number | None = None,
@@ -75,7 +76,8 @@ def live(
     source: see `live_source.Stream`; empty: only write what a recording that was cut
       off left in `out`.
     out: folder for the files.
-    weights: for `predict.lift`.
+    weights: for `predict.lift`; None: `VIEW` for the view, and for the files what
+      videos are lifted with.
     smooth: of the files; the view has the one-euro filter, or none with "none".
     world: put csv and bvh upright on the ground, where that can be told.
     focal: length of the camera in pixels; None: assumed.
@@ -105,7 +107,9 @@ def live(
   for name, value in (("focal", focal), ("fps", fps), ("seconds", seconds)):
     if value is not None and not 0 < value < np.inf:
       raise ValueError(f"got {name}={value}, expected a number above 0.")
-  model, log = predict_inputs.lifter(weights), Log(progress)
+  view_model = predict_inputs.lifter(weights or VIEW)
+  model = predict_inputs.lifter(weights or predict_video.WEIGHTS)
+  log = Log(progress)
   lifting = dict(weights=model, smooth=smooth, world=world, flip=flip)
   if not source:
     folder, chunks = live_recording.cut_off(out)
@@ -121,7 +125,7 @@ def live(
 
     def lifter() -> LivePerson:
       lifts = LiftStream(
-        model,
+        view_model,
         image_size=clip.image_size,
         skeleton=detector.skeleton,
         flip=flip,
@@ -130,7 +134,7 @@ def live(
       return LivePerson(lifts, clip.fps, clip.image_size, clip.focal, options)
 
     followed = _Followed(lifter, clip.fps)
-    shape = skeletons.get(detector.skeleton), model.skeleton
+    shape = skeletons.get(detector.skeleton), view_model.skeleton
     with live_view.View(source, port, *shape) as view:
       # After all that may fail, for it may replace what is there.
       folder, chunks = live_recording.start(out, stream, length, fps, overwrite)

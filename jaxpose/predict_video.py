@@ -57,7 +57,7 @@ def video(
   *,
   person: str | int | None = None,
   keypoints: str | os.PathLike | None = None,
-  weights: Any = WEIGHTS,
+  weights: Any = None,
   smooth: str = SMOOTH,
   world: bool = True,
   focal: Number | None = None,
@@ -78,7 +78,7 @@ def video(
     out: folder for the files; what is finished in it is not done again.
     person: only this one, by name; None for all.
     keypoints: file of another detector, see `keypoint_files`; None to detect them.
-    weights: for `predict.lift`.
+    weights: for `predict.lift`; None: `WEIGHTS`.
     smooth: one of `predict_person.SMOOTHINGS`.
     world: put csv and bvh upright on the ground, where that can be told.
     focal: length of the camera in pixels; None: of the file's metadata, or assumed.
@@ -106,6 +106,7 @@ def video(
     )
   if focal is not None and not 0 < focal < np.inf:
     raise ValueError(f"got focal={focal}, expected pixels, above 0.")
+  weights = WEIGHTS if weights is None else weights
   model = predict_inputs.loaded(weights)
   if isinstance(model.module, Glot):
     raise ValueError(
