@@ -4,7 +4,7 @@ Run: python benchmarks/framing.py [--weights=lift-27] [--manual_dir=RAW]
 
 Every eighth clip of the test split of cmu_mocap, its first 150 frames, exact keypoints,
 shrunk together with the focal length: the same people filmed with a wider lens. Then
-the same motion filmed by a camera drawn for each clip from a wide range, `jaxpose.rigs`.
+the same motion filmed by a camera drawn from a wide range for each clip (jaxpose.rigs).
 """
 
 import argparse
