@@ -51,7 +51,7 @@ def get_config(variant: str = "full"):
   )
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=2e-3, final=1e-6, warmup_steps=200)
-  config.total_steps = 8_000
+  config.total_steps = 7_000
   config.eval_every = 2000
   config.save_every = 500
   config.evals = dict(
@@ -73,7 +73,7 @@ def get_config(variant: str = "full"):
     config.data.lookahead = 0
     config.init_from = "lift-27"
     config.schedule.base = 1e-3
-    config.total_steps = 3_000
+    config.total_steps = 2_500
     config.eval_every = 1000
   elif variant == "smoke":
     config.data.batch_size = 8

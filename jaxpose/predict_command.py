@@ -12,12 +12,6 @@ from jaxpose import predict_person
 from jaxpose import predict_rig_command
 from jaxpose import predict_video
 
-NO_MESH = (
-  "got --mesh without weights, expected --mesh=WEIGHTS; none are released for bodies: "
-  "train them in minutes with 'python -m jaxpose.train "
-  "--config=configs/glot_quickstart.py --workdir=runs/glot' and pass --mesh=runs/glot."
-)
-
 _STOPPED = "stopped; what is finished is kept, and the same command goes on from there."
 _STOPPED_LIVE = "stopped; what was recorded is kept, --live alone writes its files."
 _FULL = "What is finished is kept; make room, and the same command goes on from there."
@@ -76,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
   add(
     "--mesh",
     nargs="?",
-    const="",
+    const=predict_video.MESH,
     metavar="WEIGHTS",
-    help="weights of GLoT, for body files too",
+    help=f"body files too, with weights of GLoT ({predict_video.MESH})",
   )
   add(
     "--formats",
@@ -105,8 +99,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> predict_video.Outcome:
-  if args.mesh == "":
-    raise ValueError(NO_MESH)
   options = dict(vars(args))
   if args.formats is not None:
     options["formats"] = [name.strip() for name in args.formats.split(",")]

@@ -30,6 +30,7 @@ from jaxpose.predict_folder import Folder
 from jaxpose.predict_person import Clip
 
 WEIGHTS = "lift-27"
+MESH = "mesh-16"  # of bodies
 SMOOTH = "savgol"
 
 Number = int | float | np.number
@@ -82,7 +83,7 @@ def video(
     smooth: one of `predict_person.SMOOTHINGS`.
     world: put csv and bvh upright on the ground, where that can be told.
     focal: length of the camera in pixels; None: of the file's metadata, or assumed.
-    mesh: weights of GLoT, for bodies besides; None for none.
+    mesh: weights of GLoT, such as `MESH`, for bodies besides; None for none.
     formats: of `predict_outputs.NAMES`; None for all that can be written.
     fps: frames per second; needed for a folder.
     flip: average with the prediction of the mirrored input: twice the time.

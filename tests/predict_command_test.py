@@ -1,7 +1,6 @@
 import errno
 import inspect
 import os
-import re
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ from jaxpose import predict_command
 from jaxpose import predict_live
 from jaxpose import predict_rig
 from jaxpose import predict_video
+from jaxpose import pretrained
 from tests import small_video
 from tests.conftest import ROOT
 from tests.frames_test import pictures
@@ -129,15 +129,10 @@ def test_an_interrupted_live_view_is_told_how_to_go_on(monkeypatch, capsys):
   assert "what was recorded is kept, --live alone writes its" in capsys.readouterr().err
 
 
-def test_a_mesh_without_weights_is_told_how_to_train_them(calls):
-  with pytest.raises(SystemExit, match="error: got --mesh without weights, expected"):
-    predict_command.main(["walk.mp4", "--out=o", "--mesh"])
-  config, workdir = re.search(
-    r"--config=(\S+) --workdir=(\S+)'", predict_command.NO_MESH
-  ).groups()
-  assert (ROOT / config).exists()
-  assert f"--mesh={workdir}." in predict_command.NO_MESH
-  assert not calls
+def test_a_mesh_has_released_weights(calls):
+  predict_command.main(["walk.mp4", "--out=o", "--mesh"])
+  ((_, _, options),) = calls
+  assert options["mesh"] in pretrained.released()
 
 
 @pytest.mark.parametrize(

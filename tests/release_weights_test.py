@@ -61,10 +61,26 @@ def test_the_file_says_what_it_is_and_is_listed(run, tmp_path):
     test=dict(exact=scores, detector=scores),
     lookahead=0,
   )
+  assert "before" not in info
   index = json.loads((tmp_path / "weights/index.json").read_text())
   digest = hashlib.sha256((tmp_path / "weights/a_b.npz").read_bytes()).hexdigest()
   assert index["a-b"] == dict(file="a_b.npz", sha256=digest, about="a")
   assert index.keys() > {"lift-27"}  # those before stay
+
+
+def test_runs_that_were_gone_on_from_are_named(run, tmp_path):
+  first, second = tmp_path / "first", tmp_path / "second"
+  for place, start in ((first, "gla_gcn_cmu_27"), (second, first), (tmp_path, second)):
+    place.mkdir(exist_ok=True)
+    file = place / "config.json"
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["init_from"] = str(start)
+    config["command"] = f"train.py --config=c.py --config.init_from={start} --workdir=w"
+    file.write_text(json.dumps(config))
+  info = run("a-b").info
+  train = "python -m jaxpose.train --config=c.py --config.init_from="
+  assert info["before"] == [f"{train}gla_gcn_cmu_27", f"{train}runs/first"]
+  assert info["command"] == f"{train}runs/second"
 
 
 @pytest.mark.parametrize(

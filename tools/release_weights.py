@@ -43,7 +43,7 @@ def main() -> None:
     split=config["data"]["split"],
     steps=loaded.info["step"],
     seed=config["seed"],
-    command=_command(config["command"]),
+    **_commands(args.workdir),
     test={folder.name: _scores(folder) for folder in args.scores},
   )
   knobs = ("views", "crop_size", "stride", "lookahead", "framed")
@@ -59,11 +59,28 @@ def main() -> None:
   )
 
 
+def _commands(workdir: pathlib.Path) -> dict:
+  """The run's command, and those of the runs that it went on from, the first first."""
+  config, before = json.loads((workdir / "config.json").read_text()), []
+  start = pathlib.Path(config.get("init_from") or "")
+  if (start / "config.json").is_file():
+    earlier = _commands(start)
+    before = [*earlier.get("before", ()), earlier["command"]]
+  found = dict(command=_command(config["command"]))
+  return found | dict(before=before) if before else found
+
+
 def _command(command: str) -> str:
   """As a user types it: without the folders of this machine."""
   words = command.split()[1:]
   hidden = ("--workdir", "--config.data.manual_dir", "--config.data.data_dir")
-  kept = [word for word in words if not word.startswith(hidden)]
+  kept = []
+  for word in words:
+    name, _, value = word.partition("=")
+    if name == "--config.init_from" and pathlib.Path(value).is_absolute():
+      word = f"{name}=runs/{pathlib.Path(value).name}"
+    if not word.startswith(hidden):
+      kept.append(word)
   return " ".join(["python -m jaxpose.train", *kept])
 
 
