@@ -14,12 +14,15 @@ reprojection: median over frames, views and joints of the distance of projected 
   of DLT is least by construction.
 limbs: coefficient of variation of each limb's length over the clip, which is 0 for
   bones; before smoothing.
+two cameras: mean over all pairs of PA-MPJPE of what each method makes of two views
+  alone, against the RANSAC poses of all.
 one camera: PA-MPJPE of the monocular lifter from each view against the RANSAC poses, in
   the frames where all joints of these are known. That is the error against another
   estimate from the same 2D keypoints, not against truth.
 """
 
 import argparse
+import itertools
 import pathlib
 import sys
 import zipfile
@@ -106,6 +109,31 @@ def measured(person, rig, method: str, model=None) -> tuple[list[str], object]:
   return row, poses
 
 
+def apart(poses, reference, used) -> np.ndarray:
+  """PA-MPJPE in mm of each frame that is used."""
+  pair = (np.float64(one[used]) for one in (poses, reference.raw))
+  return 1000 * metrics.pa_mpjpe(*pair)
+
+
+def of_two(person, rig, reference, models) -> list[str]:
+  """A row for each method: PA-MPJPE in mm, the median over pairs, and the worst."""
+  rows, views = [], np.arange(len(rig.names))
+  known = np.isfinite(reference.raw).all((1, 2))
+  for method, model in models.items():
+    errors = []
+    for pair in itertools.combinations(views, 2):
+      there = np.isin(views, pair)[None, :, None]
+      two = person._replace(confidence=np.where(there, person.confidence, 0))
+      try:
+        poses = views_poses.poses(two, rig, method, weights=model, smooth="none")
+      except ValueError:  # a joint on which the two never agree
+        errors.append(np.inf)
+        continue
+      errors.append(apart(poses.joints_3d, reference, known & poses.valid).mean())
+    rows.append(f"| {method} | {np.median(errors):.1f} | {np.max(errors):.1f} |")
+  return rows
+
+
 def monocular(person, rig, reference, weights) -> list[str]:
   """A row for each view: PA-MPJPE of the lifter of one view in mm, and the frames."""
   rows = []
@@ -123,9 +151,7 @@ def monocular(person, rig, reference, weights) -> list[str]:
       focal=float(rig.focal[v]),
     )
     used = known & lifted.valid & seen
-    error = 1000 * metrics.pa_mpjpe(
-      np.float64(lifted.joints_3d[used]), np.float64(reference.raw[used])
-    )
+    error = apart(lifted.joints_3d, reference, used)
     rows.append(
       f"| {name} | {error.mean():.1f} | {np.median(error):.1f} | {used.sum()} |"
     )
@@ -137,7 +163,7 @@ def main(argv=None) -> None:
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   parser.add_argument("wheel", type=pathlib.Path, help="of pose2sim")
   parser.add_argument("--out", type=pathlib.Path, required=True)
-  parser.add_argument("--weights", help="of the lifter of several views")
+  parser.add_argument("--weights", default=views_lifter.RELEASED)
   parser.add_argument("--monocular", default="lift-27")
   parser.add_argument("--people", action="store_true", help="the videos of two people")
   args = parser.parse_args(argv)
@@ -148,10 +174,8 @@ def main(argv=None) -> None:
       sorted(folder.glob("*.mp4")), next(folder.glob("*.qca.txt"))
     )
     together = views_people.associate(found, rig)
-    weights = args.weights or views_lifter.default()
-    models = {"dlt": None, "ransac": None}
-    if weights:
-      models["lifter"] = views_lifter.loaded(weights)
+    model = views_lifter.loaded(args.weights)
+    models = dict(dlt=None, ransac=None, lifter=model)
   except (ValueError, OSError, ImportError, zipfile.BadZipFile) as error:
     sys.exit(f"error: {error}")
   print("\n".join([*rig.told, together.report]), end="\n\n")
@@ -164,6 +188,8 @@ def main(argv=None) -> None:
     for method, model in models.items():
       row, poses[method] = measured(person, rig, method, model)
       print(f"| {person.name} | {method} | {' | '.join(row)} |")
+    print("\n| two views | median PA-MPJPE mm | worst pair |\n|---|---|---|")
+    print("\n".join(of_two(person, rig, poses["ransac"], models)))
     print("\n| view | PA-MPJPE mm | median mm | frames |\n|---|---|---|---|")
     print("\n".join(monocular(person, rig, poses["ransac"], args.monocular)))
     best = views_poses.poses(person, rig, "ransac")

@@ -61,6 +61,14 @@ class Augmentation(NamedTuple):
 
 
 PLAIN = Augmentation()
+# What "a detector's errors" means in scores of lifters: cameras anywhere, all errors.
+TYPICAL = Augmentation(
+  keypoint_noise=1.0,
+  rigs=True,
+  keypoint_places=1.0,
+  keypoint_hidden=0.1,
+  keypoint_swaps=0.03,
+)
 
 
 def training_batch(

@@ -12,28 +12,25 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 from tqdm import tqdm
 
-from jaxpose import multiview_batches
 from jaxpose import multiview_protocols
+from jaxpose import multiview_scored_poses
 from jaxpose import multiview_tables
 from jaxpose import multiview_windows
 from jaxpose import skeletons
-from jaxpose import triangulation
-from jaxpose.models.multiview_embeddings import as_cameras
 from jaxpose.multiview_data import MultiviewData
 from jaxpose.multiview_scored import MultiviewScored
+from jaxpose.multiview_scored_poses import CAMERAS
 from jaxpose.multiview_tables import Scores
 from jaxpose.protocols import ProtocolResult
 from jaxpose.scoring import Evaluation
 
 DEFAULT_PROTOCOLS = ("cmu_p1", "cmu_p2")
-CAMERAS = ("camera_rotation", "camera_position", "crop_intrinsics")
 _MOST_VIEWS = 4  # of larger rigs only all views together are scored besides
 
 
@@ -64,8 +61,12 @@ class MultiviewScorer:
     self._mesh, self._batch_size = mesh, batch_size
     self._calibrated = calibrated = set(CAMERAS) <= set(inputs)
     self._predict = functools.cache(
-      lambda skeleton, views: make_predict(
-        module, skeletons.get(skeleton), subsets(views), calibrated=calibrated
+      lambda skeleton, views, detector: multiview_scored_poses.make_predict(
+        module,
+        skeletons.get(skeleton),
+        subsets(views),
+        calibrated=calibrated,
+        detector=detector,
       )
     )
 
@@ -90,21 +91,21 @@ class MultiviewScorer:
       ValueError: flip averaging or a stride is asked for, which clips do not have; or
         nothing is known that a prediction could be compared with.
     """
-    if evaluation.detector:
-      raise ValueError(
-        "got detector=True, expected False: of several views, lifters are scored on "
-        "2D with a detector's errors anyway."
-      )
     if evaluation.flip or evaluation.every != 1:
       raise ValueError(
         f"got flip={evaluation.flip} and every={evaluation.every}, expected False and "
         "1: clips of several views are scored as they are."
       )
-    data = self._load(*evaluation.source)
     grid = getattr(self._module, "grid", None)
+    if evaluation.detector and (grid or not self._calibrated):
+      raise ValueError(
+        "got detector=True, expected False: of several views, only lifters that read "
+        "the calibration are scored on other keypoints and cameras than those given."
+      )
+    data = self._load(*evaluation.source)
     missing = multiview_protocols.missing(data, evaluation.split, pictures=bool(grid))
     chosen = subsets(data.num_views)
-    out = self._outputs(variables, data, evaluation.split)
+    out = self._outputs(variables, data, evaluation.split, evaluation.detector)
     scored, kept = out.pop("scored"), out.pop("kept", None)
     truth = multiview_tables.truth(data, scored)
     rows: dict[str, Scores] = {}
@@ -132,6 +133,8 @@ class MultiviewScorer:
       score("mean pose", poses, keypoints_2d=points if grid else None)
       where = out["dlt"][:, :, -1] + root
       score("DLT on the same 2D", out["dlt"], where, fewest=2)
+      if "ransac" in out:
+        score("RANSAC on the same 2D", out["ransac"], where, fewest=2)
       if grid and "lifted" in out:
         score("lifter on noisy true 2D", out["lifted"])
     model = out.get("joints_3d") if grid else out["lifted"]
@@ -148,7 +151,9 @@ class MultiviewScorer:
     columns = multiview_tables.columns(evaluation.protocols, chosen)
     keypoints = "the network's own, from the images"
     if not grid:
-      keypoints = "true 2D with a detector's errors"
+      keypoints = "true 2D with the noise of a detector"
+      if evaluation.detector:
+        keypoints = "2D with a detector's errors, from a new rig for each window"
     setting = multiview_protocols.setting(
       data,
       self._window,
@@ -161,7 +166,7 @@ class MultiviewScorer:
       rows, columns, data, predicted, grid, results, setting, missing
     )
 
-  def _outputs(self, variables, data, progress) -> dict[str, np.ndarray]:
+  def _outputs(self, variables, data, progress, detector) -> dict[str, np.ndarray]:
     """What the network gives for every frame, by clip and frame, (n, t, ...)."""
     windows = int(
       (-(-data.lengths // self._window))[data.lengths >= self._window].sum()
@@ -170,7 +175,7 @@ class MultiviewScorer:
     if self._mesh is not None:
       size += -size % self._mesh.size
     order = multiview_windows.evaluation_order(data, size, frames=self._window)
-    predict = self._predict(data.skeleton.name, data.num_views)
+    predict = self._predict(data.skeleton.name, data.num_views, detector)
     found: dict[str, np.ndarray] = {}
     lead = data.clips["frame_mask"].shape
     found["scored"] = np.zeros(lead, bool)
@@ -198,77 +203,3 @@ def subsets(views: int) -> list[tuple[int, ...]]:
   return [
     chosen for size in sizes for chosen in itertools.combinations(range(views), size)
   ]
-
-
-def make_predict(module, skeleton, chosen, *, calibrated: bool) -> Callable:
-  """A jitted `(variables, windows, key) -> dict` of predictions for choices of views.
-
-  All are (b, t, ...). For s choices (b, t, s, j, 3): joints_3d, of the network; dlt, of
-  the same 2D poses; lifted, of true 2D poses with a detector's errors. dlt_root
-  (b, t, s, 3) is where DLT sees the root in the world. With all views: keypoints_2d
-  (b, t, v, j, 2) and kept (b, t, v, k).
-  """
-  views = 1 + max(max(choice) for choice in chosen)
-  members = np.asarray([[v in choice for v in range(views)] for choice in chosen])
-  whole = hasattr(module, "encode_images")
-
-  @jax.jit
-  def predict(variables, windows, key):
-    batch = multiview_batches.with_targets(
-      {name: jnp.asarray(array) for name, array in windows.items()}, skeleton
-    )
-    noisy = multiview_batches.detected(key, batch["keypoints_2d"], skeleton)
-    rig = tuple(batch[name] for name in CAMERAS) if calibrated else (None,) * 3
-    cameras, mask = as_cameras(*rig), batch["view_mask"]
-    apply = functools.partial(module.apply, variables)
-    if whole:
-      encoded = apply(batch["images"], mask, cameras, method="encode_images")
-
-    def with_views(member):
-      present = multiview_batches.only_views(mask, member)
-      reference = jnp.full(len(mask), jnp.argmax(member))
-
-      def lift(points, scores):
-        args = (cameras,) if whole else rig
-        method = "lift" if whole else None
-        out = apply(points, scores, present, *args, reference=reference, method=method)
-        if calibrated or "joints_3d" not in out:
-          return out.get("joints_3d")
-        turn = batch["camera_rotation"][jnp.arange(len(mask)), reference]
-        return jnp.einsum("bdc,btjd->btjc", turn, out["joints_3d"])
-
-      out = dict(lifted=lift(*noisy))
-      points, scores = noisy
-      if whole:
-        found = apply(encoded, present, cameras, reference=reference, method="relate")
-        points, scores = found["keypoints_2d"], found["scores"]
-        out |= dict(joints_3d=lift(points, scores), keypoints_2d=points)
-      out |= _triangulated(batch, points, scores, present, skeleton.root)
-      return {name: array for name, array in out.items() if array is not None}
-
-    found = jax.lax.map(with_views, jnp.asarray(members))
-    out = {}
-    if whole:
-      out["keypoints_2d"] = found.pop("keypoints_2d")[-1].swapaxes(1, 2)
-      out["kept"] = encoded["kept"].swapaxes(1, 2)
-    return out | {name: jnp.moveaxis(array, 0, 2) for name, array in found.items()}
-
-  return predict
-
-
-def _triangulated(batch, points, scores, present, root):
-  """Poses by DLT relative to the root, and the root; two views must be present."""
-  rays = triangulation.crop_rays(points, batch["crop_intrinsics"])
-  weight = scores * present[..., None]
-  world, valid = triangulation.triangulate(
-    rays.swapaxes(1, 2),
-    batch["camera_rotation"][:, None],
-    batch["camera_position"][:, None],
-    weight.swapaxes(1, 2),
-  )
-  valid = valid & valid[..., root : root + 1]
-  relative = world - world[..., root : root + 1, :]
-  return dict(
-    dlt=jnp.where(valid[..., None], relative, 0),
-    dlt_root=jnp.where(valid[..., root, None], world[..., root, :], jnp.nan),
-  )

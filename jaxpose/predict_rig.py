@@ -32,11 +32,6 @@ from jaxpose.views_source import Rig
 
 SMOOTH = "savgol"
 REPORT = "report.txt"
-NO_WEIGHTS = (
-  "No weights of a lifter for several views are released yet: keypoints are "
-  "triangulated with RANSAC. Train one with configs/multiview_lifter_cmu.py and pass "
-  "--weights."
-)
 
 
 def views(
@@ -97,7 +92,7 @@ def views(
       f"got the smoothing {smooth!r}, expected {', '.join(predict_person.SMOOTHINGS)}."
     )
   log = predict_source.Log(progress)
-  method, weights = _method(method, weights, log)
+  method, weights = _method(method, weights)
   model = views_lifter.loaded(weights) if method == "lifter" else None
   rig = views_source.opened(
     paths,
@@ -161,7 +156,7 @@ def views(
   return Outcome(folder.path, done, "\n".join(log.lines), log.speeds())
 
 
-def _method(method: str | None, weights, log) -> tuple[str, Any]:
+def _method(method: str | None, weights) -> tuple[str, Any]:
   """The method and the lifter's weights."""
   if method is not None and method not in views_poses.METHODS:
     raise ValueError(
@@ -173,17 +168,9 @@ def _method(method: str | None, weights, log) -> tuple[str, Any]:
         f"got weights and the method {method!r}, which has none; leave one out."
       )
     return method, None
-  weights = views_lifter.default() if weights is None else weights
-  if weights is not None:
-    return "lifter", weights
-  if method == "lifter":
-    raise ValueError(
-      "got --method=lifter without --weights, and none are released yet; train them "
-      "with 'python -m jaxpose.train --config=configs/multiview_lifter_cmu.py "
-      "--workdir=runs/views' and pass --weights=runs/views."
-    )
-  log.say(NO_WEIGHTS)
-  return "ransac", None
+  if method is None and weights is None:
+    return "ransac", None
+  return "lifter", views_lifter.RELEASED if weights is None else weights
 
 
 def _keypoint_files(keypoints, rig: Rig) -> list[pathlib.Path | None]:

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
   add(
     "--method",
     choices=views_poses.METHODS,
-    help="default: the lifter if there are weights, else ransac",
+    help="default: the lifter if there are --weights, else ransac",
   )
   add("--weights", help="of the lifter: a released name, or a path")
   add(

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from jaxpose.geometry import Array
 from jaxpose.geometry import namespace
 
+AGREES = 0.08  # of the person's size: a view that is farther off is wrong
 # Of the largest singular value, squared: closer ones are not told apart in float32.
 _GAP = 1e-6
 

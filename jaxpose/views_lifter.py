@@ -22,7 +22,7 @@ from jaxpose.views_people import MIN_CONFIDENCE
 from jaxpose.views_people import Seen
 from jaxpose.views_source import Rig
 
-RELEASED = "multiview_lifter_cmu_8"  # of `weights`, as soon as it is there
+RELEASED = "multiview_lifter_cmu_8"
 RATE = 12.5  # frames per second that it was trained on, if the weights do not say
 _TRAINING_FPS = 50.0  # of motion, of which every `stride`th frame was taken
 _SIZE = 64  # pixels of a crop that is never cut out
@@ -32,11 +32,6 @@ _INPUTS = (
   *("keypoints_input", "scores_input", "view_mask"),
   *("camera_rotation", "camera_position", "crop_intrinsics"),
 )
-
-
-def default() -> str | None:
-  """Name of the released weights; None as long as there are none."""
-  return RELEASED if RELEASED in pretrained.released() else None
 
 
 def loaded(weights: Any) -> pretrained.Pretrained:

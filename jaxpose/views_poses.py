@@ -25,7 +25,6 @@ from jaxpose.views_source import Rig
 
 METHODS = ("lifter", "ransac", "dlt")
 SKELETON = "h36m17"
-AGREES = 0.08  # of the person's size: a view that is farther off is wrong
 MAX_GAP = 10  # frames; longer ones are not valid
 
 
@@ -107,7 +106,7 @@ def triangulated(
   weight = np.where(seen, person.confidence, 0).astype(np.float64)
   rays, cameras = rig.rays(person.pixels), (rig.rotation[None], rig.position[None])
   if robust:
-    limit = np.maximum(AGREES * person.size, 1.0) / rig.focal
+    limit = np.maximum(triangulation.AGREES * person.size, 1.0) / rig.focal
     points, used = triangulation.ransac(rays, *cameras, weight, limit)
     most = 2 * used.sum(1) > seen.sum(1)  # of four views two may agree by chance
     return np.where(most[..., None], points, np.nan), used & most[:, None]

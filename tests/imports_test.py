@@ -241,6 +241,7 @@ NEVER = {
   "jaxpose/mesh_batches.py": ("flax", "jaxpose.models", "jaxpose.config"),
   "jaxpose/multiview_[!s]*.py": ("flax", "jaxpose.models", "jaxpose.config"),
   "jaxpose/multiview_scoring.py": ("jaxpose.config", "jaxpose.training"),
+  "jaxpose/multiview_scored_poses.py": ("jaxpose.config", "jaxpose.training"),
   "jaxpose/multiview_stream.py": ("jaxpose.config", "jaxpose.predict"),
   "jaxpose/kinds.py": ("jaxpose.config", "jaxpose.training"),
   "jaxpose/predict*.py": ("jaxpose.config",),

@@ -72,12 +72,12 @@ def pictured(clips, size=8):
   return multiview_data.MultiviewData(found, clips.sources, clips.skeleton, clips.scale)
 
 
-def run(module, data, inputs, window=4, **options):
+def run(module, data, inputs, window=4, detector=False, **options):
   scorer = multiview_scoring.MultiviewScorer(
     module, lambda *_: data, window=window, inputs=inputs, batch_size=4
   )
   variables = dict(params=dict(bias=np.zeros((1, 1, 1, 1), np.float32)))
-  return scorer(variables, Evaluation("test", NAMES), **options)
+  return scorer(variables, Evaluation("test", NAMES, detector=detector), **options)
 
 
 def test_choices_go_from_single_views_to_all():
@@ -119,6 +119,25 @@ def test_a_lifter_stands_beside_triangulation_and_the_mean_pose(clips):
   assert "3D MPJPE, 1 view (mm)" in lines[0]
   assert lines[3].split("|")[2].strip() == "-"  # DLT of a single view
   assert "2D (px)" not in lines[0]
+
+
+def test_a_detectors_errors_are_seen_by_all_and_come_from_other_cameras(clips):
+  exact, found = (
+    run(Lifter(), clips, LIFTER, label="ours", baselines="train", detector=detector)
+    for detector in (False, True)
+  )
+  robust = "RANSAC on the same 2D"
+  assert list(found.rows) == ["mean pose", "DLT on the same 2D", robust, "ours"]
+  mean = found.rows["mean pose"]
+  assert mean == exact.rows["mean pose"]
+  wrong, right = (rows["DLT on the same 2D"] for rows in (found.rows, exact.rows))
+  # Other places of joints alone are some centimetres.
+  assert right["cmu_p1"] + 15 < wrong["cmu_p1"] < mean["cmu_p1"]
+  # With three views, two that agree by chance outvote the third: not always better.
+  assert 0 < found.rows[robust]["cmu_p1"] != wrong["cmu_p1"]
+  assert "cmu_p1_1_views" not in found.rows[robust]
+  assert "2D with a detector's errors, from a new rig" in found.setting
+  assert run(Lifter(), clips, LIFTER, detector=True).numbers == found.numbers
 
 
 def test_2d_errors_are_in_pixels_of_the_image_and_shares_of_the_box(clips, tmp_path):
@@ -245,11 +264,14 @@ def test_averaging_and_strides_are_refused(clips, options):
     scorer({}, Evaluation("test", ("cmu_p1",), **options))
 
 
-def test_a_detector_is_refused_for_it_is_there_anyway(clips):
+@pytest.mark.parametrize("lacking", ["cameras", "lifter"])
+def test_a_detector_is_refused_where_other_cameras_cannot_be_told(clips, lacking):
+  module = Network() if lacking == "lifter" else Lifter()
+  inputs = LIFTER[:3] if lacking == "cameras" else LIFTER
   scorer = multiview_scoring.MultiviewScorer(
-    Lifter(), lambda *_: clips, window=4, inputs=LIFTER
+    module, lambda *_: clips, window=4, inputs=inputs
   )
-  with pytest.raises(ValueError, match="lifters are scored on 2D with a detector's"):
+  with pytest.raises(ValueError, match="got detector=True, expected False: of several"):
     scorer({}, Evaluation("test", ("cmu_p1",), detector=True))
 
 

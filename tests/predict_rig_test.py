@@ -15,15 +15,11 @@ from jaxpose import predict_rig
 from jaxpose import views_draw
 from jaxpose import views_lifter
 from jaxpose.detect_tracks import Tracks
+from jaxpose.models.multiview_lifters import FusedLifter
 from jaxpose.multiview_poses import MultiviewPoses
 from tests import small_views
 
 PLAIN = ("npz", "csv", "bvh")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_released(monkeypatch):
-  monkeypatch.setattr(views_lifter, "RELEASED", "not_yet")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +104,7 @@ def test_everybody_gets_files_of_the_right_poses(scene, detector, tmp_path):
   said = (place / "report.txt").read_text()
   assert "15 frames of 4 views, method ransac." in said
   assert "poses.bvh: The skeleton with constant bones" in said
-  for text in (predict_rig.NO_WEIGHTS, "made-up people of cam2", "cam0 0, cam1 0"):
+  for text in ("made-up people of cam2", "cam0 0, cam1 0"):
     assert text in done.report
 
 
@@ -188,7 +184,6 @@ def test_keypoints_and_calibration_that_do_not_agree_are_told(
   [
     (dict(method="magic"), "got the method 'magic', expected lifter, ransac, dlt"),
     (dict(method="dlt", weights="w"), "got weights and the method 'dlt', which has"),
-    (dict(method="lifter"), "without --weights, and none are released yet; train"),
     (dict(smooth="butter"), "got the smoothing 'butter', expected"),
     (dict(formats=["fbx"]), "got the format 'fbx', expected"),
   ],
@@ -198,12 +193,13 @@ def test_wrong_options_are_told(scene, tmp_path, options, sentence):
     run(scene, tmp_path, **options)
 
 
-def test_released_weights_are_the_default(monkeypatch):
-  monkeypatch.setattr(views_lifter, "RELEASED", "gla_gcn_cmu_27")
-  log = predict_rig.predict_source.Log(False)
-  assert predict_rig._method(None, None, log) == ("lifter", "gla_gcn_cmu_27")
-  assert predict_rig._method("ransac", None, log) == ("ransac", None)
-  assert not log.lines
+def test_views_are_triangulated_unless_the_lifter_is_asked_for():
+  released = views_lifter.RELEASED
+  assert predict_rig._method(None, None) == ("ransac", None)
+  assert predict_rig._method("dlt", None) == ("dlt", None)
+  assert predict_rig._method("lifter", None) == ("lifter", released)
+  assert predict_rig._method(None, "mine") == ("lifter", "mine")
+  assert isinstance(views_lifter.loaded(released).module, FusedLifter)
 
 
 def test_who_cannot_be_put_in_3d_is_told(scene, detector, tmp_path, monkeypatch):
