@@ -132,7 +132,7 @@ def test_a_detectors_errors_are_seen_by_all_and_come_from_other_cameras(clips):
   assert mean == exact.rows["mean pose"]
   wrong, right = (rows["DLT on the same 2D"] for rows in (found.rows, exact.rows))
   # Other places of joints alone are some centimetres.
-  assert right["cmu_p1"] + 15 < wrong["cmu_p1"] < mean["cmu_p1"]
+  assert right["cmu_p1"] + 15 < wrong["cmu_p1"]
   # With three views, two that agree by chance outvote the third: not always better.
   assert 0 < found.rows[robust]["cmu_p1"] != wrong["cmu_p1"]
   assert "cmu_p1_1_views" not in found.rows[robust]
