@@ -73,7 +73,7 @@ def get_config(variant: str = "full"):
     config.data.lookahead = 0
     config.init_from = "lift-27"
     config.schedule.base = 1e-3
-    config.total_steps = 2_500
+    config.total_steps = 2_000
     config.eval_every = 1000
   elif variant == "smoke":
     config.data.batch_size = 8
