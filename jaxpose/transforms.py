@@ -95,8 +95,8 @@ def virtual_camera(
   someone comes closer than `near` in the window steps back along its view.
 
   With `wide` the cameras are those of `rigs.draw`: near and far, high and low, rolled.
-  Not all of the person need be in the picture, which frames him or her only for
-  networks that see windows framed (`jaxpose.framing`).
+  Of a person who is near, part may lie outside the picture; networks that see windows
+  framed (`jaxpose.framing`) do not know its borders.
 
   Args:
     key: JAX random key.
