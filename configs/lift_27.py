@@ -13,7 +13,7 @@ high and low; the first, level cameras and the whole picture.
 
 Test subjects, seed 0: 58.0 mm MPJPE and 44.7 mm PA-MPJPE from 2D with a detector's
 errors, 46.4 and 36.3 mm from exact 2D (after the first part 57.4, 45.1, 48.2 and 37.8),
-after 54 and 45 minutes on two busy CPU cores. The weights are released as lift-27.
+after 54 and 46 minutes on two busy CPU cores. The weights are released as lift-27.
 
 The variant lift_27.py:causal goes on from these for live use: it predicts the last
 frame of its window. It has not been trained.
