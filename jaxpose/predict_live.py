@@ -41,7 +41,7 @@ from jaxpose.predict_person import Clip
 from jaxpose.predict_source import Log
 from jaxpose.smoothing import METHODS
 
-VIEW = predict_video.WEIGHTS  # of the view; files are made by those of a video
+VIEW = "lift-27-causal"  # weights of the view; files are made by those of a video
 FORMATS = ("npz", "csv", "bvh", "html")  # a stream's pictures are not kept for an mp4
 _FORGET = 1.0  # seconds unseen, after which somebody starts anew
 _GAP = 0.25  # seconds of left out pictures that the keypoints' filter outlasts

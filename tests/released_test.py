@@ -96,6 +96,8 @@ def cmu(shared, tmp_path_factory):
     ("gla_gcn_cmu_27", False, 40.2, 31.9),
     ("lift-27", False, 46.4, 36.3),
     ("lift-27", True, 58.0, 44.7),
+    ("lift-27-causal", False, 56.2, 43.0),
+    ("lift-27-causal", True, 66.7, 50.5),
   ],
 )
 def test_lifters_score_what_they_claim(cmu, name, detector, mpjpe, pa_mpjpe):
