@@ -8,8 +8,8 @@ Run: python -m jaxpose.train --config=configs/baselines/videopose3d_27.py:exact 
 As many parameters, windows and steps as gla_gcn_cmu and after it both parts of lift_27
 have. There is no sequence head, so that the loss is of one frame.
 
-Test subjects, seed 0, MPJPE and PA-MPJPE: 61.4 and 49.5 mm from 2D with a detector's
-errors, 53.6 and 43.2 mm from exact 2D (the variant exact: 69.4, 54.8; 49.7, 40.4),
+Test subjects, seed 0, MPJPE and PA-MPJPE: 63.7 and 50.1 mm from 2D with a detector's
+errors, 54.0 and 43.5 mm from exact 2D (the variant exact: 69.4, 54.8; 49.7, 40.4),
 after 7 minutes on two busy CPU cores.
 """
 
