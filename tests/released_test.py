@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -34,8 +35,11 @@ def test_released_weights_say_how_they_were_made(name):
 
 @each_name
 def test_released_weights_know_motion_that_they_have_not_seen(
-  name, tiny_data_dir, tmp_path
+  name, tiny_data_dir, tmp_path, monkeypatch
 ):
+  # jax 0.10's simulated devices take minutes to share the batches of several views.
+  one = jax.devices()[:1]
+  monkeypatch.setattr(jax, "devices", lambda: one)
   words = ["--weights", name, "--data", "synthetic_motion", "--split", "test"]
   words += ["--builder_config", "mesh_tiny" if KIND[name] == "glot" else "tiny"]
   evaluate.main([*words, "--data_dir", str(tiny_data_dir), "--out", f"{tmp_path}/new"])
@@ -80,39 +84,3 @@ def test_somebody_small_in_a_wide_picture_is_lifted_alike(name, tiny_data_dir):
     for size in (1.0, 0.2)
   )
   np.testing.assert_allclose(near, far, atol=1e-3)
-
-
-@pytest.fixture(scope="module")
-def cmu(shared, tmp_path_factory):
-  folder = tmp_path_factory.mktemp("cmu")
-  return data.prepare(
-    "cmu_mocap", data_dir=folder, manual_dir=shared / "data/cmu_mocap"
-  )
-
-
-@pytest.mark.parametrize(
-  ("name", "detector", "mpjpe", "pa_mpjpe"),
-  [
-    ("gla_gcn_cmu_27", False, 40.2, 31.9),
-    ("lift-27", False, 46.4, 36.3),
-    ("lift-27", True, 58.0, 44.7),
-    ("lift-27-causal", False, 56.2, 43.0),
-    ("lift-27-causal", True, 66.7, 50.5),
-  ],
-)
-def test_lifters_score_what_they_claim(cmu, name, detector, mpjpe, pa_mpjpe):
-  weights = pretrained.load(name)
-  scorer = scoring.Scorer(
-    weights.module,
-    lambda split: data.load(cmu, split),
-    window=weights.window,
-    framed=weights.framed,
-    lookahead=weights.lookahead,
-  )
-  # Every 40th frame: a share of the split, hence within a few percent.
-  evaluation = scoring.Evaluation(
-    "test", protocols=("cmu_p1", "cmu_p2"), every=40, detector=detector
-  )
-  (row,) = scorer(weights.variables, evaluation).rows.values()
-  assert row["cmu_p1"].total == pytest.approx(mpjpe, rel=0.05)
-  assert row["cmu_p2"].total == pytest.approx(pa_mpjpe, rel=0.05)
