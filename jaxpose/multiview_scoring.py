@@ -151,7 +151,7 @@ class MultiviewScorer:
     columns = multiview_tables.columns(evaluation.protocols, chosen)
     keypoints = "the network's own, from the images"
     if not grid:
-      keypoints = "true 2D with the noise of a detector"
+      keypoints = "true 2D with a detector's noise"
       if evaluation.detector:
         keypoints = "2D with a detector's errors, from a new rig for each window"
     setting = multiview_protocols.setting(

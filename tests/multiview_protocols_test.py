@@ -138,7 +138,7 @@ def test_the_command_prints_and_writes_the_protocol_with_its_number(
     "absolute MPJPE none, PA-MPJPE by a similarity, N-MPJPE by scale, MPJVE none; "
     "averaged over actions.",
     "S9's three takes with shifted ground truth count.",
-    "2D: true 2D with the noise of a detector. T = 4 frames at 12.5 per second, not causal",
+    "2D: true 2D with a detector's noise. T = 4 frames at 12.5 per second, not causal",
     "Absolute: the root is triangulated from the same 2D. Scored: ",
     "| h36m_multiview_every64 | ",
     "3D absolute MPJPE, ",
