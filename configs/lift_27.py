@@ -16,7 +16,7 @@ errors, 46.4 and 36.3 mm from exact 2D (after the first part 57.4, 45.1, 48.2 an
 after 54 and 46 minutes on two busy CPU cores. The weights are released as lift-27.
 
 The variant lift_27.py:causal goes on from these for live use: it predicts the last
-frame of its window. 66.7 and 50.5 mm with errors, 56.2 and 43.0 mm exact, after 15
+frame of its window. 66.7 and 50.5 mm with errors, 56.2 and 43.0 mm exact, after 16
 minutes; released as lift-27-causal.
 """
 

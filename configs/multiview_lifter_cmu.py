@@ -7,7 +7,7 @@ Each window is filmed by a new random rig of four cameras, of which on average 4
 missing, and the input are 2D poses with the errors of a detector. It is stage 3 of the
 multi-view network (configs/mpstrt_s3_lifter.py) for rigs that nobody knows in advance.
 
-multiview_lifter_cmu_8 was made in two runs, seed 0, 28 and 18 minutes on two busy CPU
+multiview_lifter_cmu_8 was made in two runs, seed 0, 28 and 17 minutes on two busy CPU
 cores: 5,000 steps with --config.model.lifter_reweighted=False, and from there
 (--config.init_from) 3,000 with --config.init_new='("misfit", "line_weight",
 "correction")'. Scores: docs/multiview.md.
