@@ -80,7 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     "installed packages can write",
   )
   add("--fps", type=float, help="frames per second; a folder needs it")
-  add("--flip", action="store_true", help="average with the mirror image: slower")
+  add(
+    "--flip",
+    action=argparse.BooleanOptionalAction,
+    default=True,
+    help="average with the mirror image; without, the lifter is twice as fast",
+  )
   add("--people", type=int, help="at most so many at a time; 1 is the fastest")
   add("--detector_weights", help="folder or wheel with them; default: fetched once")
   add(

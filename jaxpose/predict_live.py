@@ -61,7 +61,7 @@ def live(
   focal: Number | None = None,
   formats: Sequence[str] | None = None,
   fps: float | None = None,
-  flip: bool = False,
+  flip: bool = True,
   people: int | None = None,
   detector_weights: str | os.PathLike | None = None,
   threads: int | None = None,
@@ -83,7 +83,8 @@ def live(
     focal: length of the camera in pixels; None: assumed.
     formats: of `FORMATS`; None for all that can be written.
     fps: frames per second; None: as the stream says.
-    flip: average with the prediction of the mirrored input: twice the time.
+    flip: average the files' poses with those of the mirrored input; the view's are
+      not, to be there sooner.
     people: at most so many at a time are followed; one alone is the fastest.
     detector_weights: see `detect.video`; so is the next.
     threads: of the CPU.
@@ -128,7 +129,6 @@ def live(
         view_model,
         image_size=clip.image_size,
         skeleton=detector.skeleton,
-        flip=flip,
         focal=clip.focal,
       )
       return LivePerson(lifts, clip.fps, clip.image_size, clip.focal, options)

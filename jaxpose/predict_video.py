@@ -65,7 +65,7 @@ def video(
   mesh: str | os.PathLike | None = None,
   formats: Sequence[str] | None = None,
   fps: float | None = None,
-  flip: bool = False,
+  flip: bool = True,
   people: int | None = None,
   detector_weights: str | os.PathLike | None = None,
   threads: int | None = None,
@@ -86,7 +86,8 @@ def video(
     mesh: weights of GLoT, such as `MESH`, for bodies besides; None for none.
     formats: of `predict_outputs.NAMES`; None for all that can be written.
     fps: frames per second; needed for a folder.
-    flip: average with the prediction of the mirrored input: twice the time.
+    flip: average with the prediction of the mirrored input: twice the time of the
+      lifter, which is little beside the detector's.
     people: at most so many at a time are followed; one alone is the fastest.
     detector_weights: see `detect.video`; so is the next.
     threads: of the CPU.

@@ -38,7 +38,7 @@ def failing(monkeypatch, error):
 
 def test_every_option_reaches_the_function(calls, capsys):
   words = ["walk.mp4", "--out=o", "--person=1", "--keypoints=k.json", "--weights=w"]
-  words += ["--smooth=none", "--no-world", "--focal=900", "--mesh=m", "--flip"]
+  words += ["--smooth=none", "--no-world", "--focal=900", "--mesh=m", "--no-flip"]
   words += ["--formats=npz, bvh", "--fps=25", "--people=2", "--detector_weights=d"]
   predict_command.main([*words, "--threads=3", "--overwrite"])
   ((path, out, options),) = calls
@@ -53,7 +53,7 @@ def test_every_option_reaches_the_function(calls, capsys):
     mesh="m",
     formats=["npz", "bvh"],
     fps=25.0,
-    flip=True,
+    flip=False,
     people=2,
     detector_weights="d",
     threads=3,

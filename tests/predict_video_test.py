@@ -21,6 +21,7 @@ from jaxpose import pose_csv
 from jaxpose import pose_npz
 from jaxpose import predict
 from jaxpose import predict_outputs
+from jaxpose import predict_video
 from jaxpose import pretrained
 from tests import small_glot
 from tests import small_video
@@ -239,6 +240,26 @@ def test_without_world_files_are_in_the_cameras_frame(scene, detector, tmp_path)
   np.testing.assert_allclose(
     table[:, 2:].reshape(-1, 17, 3), 1000 * poses.joints_3d, atol=0.01
   )
+
+
+@pytest.mark.parametrize("options", [{}, dict(flip=False)])
+def test_poses_are_averaged_with_the_mirror_image_unless_told_not_to(
+  scene, detector, tmp_path, options
+):
+  done = run(
+    scene, tmp_path / "out", smooth="none", person="0", formats=["npz"], **options
+  )
+  found = pose_npz.load(done.folder / "person_0/poses.npz").joints_3d
+  track = detector.people[0]
+  lifted = predict.lift(
+    track.keypoints,
+    image_size=small_video.SIZE,
+    weights=predict_video.WEIGHTS,
+    skeleton="h36m17",
+    confidence=track.confidence,
+    flip=options.get("flip", True),
+  )
+  np.testing.assert_allclose(found - found[:, :1], lifted.joints_3d, atol=1e-5)
 
 
 def test_one_frame_is_enough(scene, tmp_path, monkeypatch):
