@@ -2,8 +2,10 @@ r"""GLA-GCN, 27 frames, for keypoints of a detector: the lifter of `predict`.
 
 Run: python -m jaxpose.train --config=configs/lift_27.py:unframed \
        --workdir=runs/lift_27_unframed
+     python -m jaxpose.train --config=configs/lift_27.py:framed \
+       --workdir=runs/lift_27_framed --config.init_from=runs/lift_27_unframed
      python -m jaxpose.train --config=configs/lift_27.py --workdir=runs/lift_27 \
-       --config.init_from=runs/lift_27_unframed
+       --config.init_from=runs/lift_27_framed
 
 Goes on from gla_gcn_cmu_27, which knows exact keypoints alone, on CMU motion capture
 with the errors of a detector (`jaxpose.detector_errors`): noise, hidden joints, left
@@ -47,14 +49,14 @@ def get_config(variant: str = "full"):
   config.augment.joint_dropout = 0.05
   config.augment.side_swaps = 0.02
   config.augment.joint_places = 1.0
-  config.augment.exact_share = 0.25
+  config.augment.exact_share = 0.5
   config.losses = dict(
     joints=dict(fn="mpjpe", key="joints_3d", weight=1.0),
     sequence=dict(fn="mpjpe", key="joints_3d_sequence", weight=1.0),
   )
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=2e-3, final=1e-6, warmup_steps=200)
-  config.total_steps = 7_000
+  config.total_steps = 8_000
   config.eval_every = 2000
   config.save_every = 500
   config.evals = dict(
@@ -69,11 +71,15 @@ def get_config(variant: str = "full"):
     config.init_from = "gla_gcn_cmu_27"
     config.data.framed = False
     config.augment.wide_cameras = False
+    config.augment.exact_share = 0.25
     config.schedule.base = 3e-3
-    config.total_steps = 8_000
     config.eval_every = 1000
+  elif variant == "framed":
+    config.augment.exact_share = 0.25
+    config.total_steps = 7_000
   elif variant == "causal":
     config.data.lookahead = 0
+    config.augment.exact_share = 0.25
     config.init_from = "lift-27"
     config.schedule.base = 1e-3
     config.total_steps = 2_000
@@ -88,6 +94,7 @@ def get_config(variant: str = "full"):
     config.save_every = 2
   elif variant != "full":
     raise ValueError(
-      f"got the variant {variant!r}, expected 'full', 'unframed', 'causal' or 'smoke'."
+      f"got the variant {variant!r}, expected 'full', 'unframed', 'framed', 'causal' or "
+      "'smoke'."
     )
   return config
