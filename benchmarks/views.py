@@ -149,6 +149,7 @@ def monocular(person, rig, reference, weights) -> list[str]:
       skeleton=person.skeleton,
       confidence=person.confidence[:, v],
       focal=float(rig.focal[v]),
+      flip=True,  # as `predict` does by default
     )
     used = known & lifted.valid & seen
     error = apart(lifted.joints_3d, reference, used)

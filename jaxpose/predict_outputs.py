@@ -20,6 +20,7 @@ from jaxpose.predict_person import Person
 NAMES = dict(
   npz="poses.npz", csv="poses.csv", bvh="poses.bvh", mp4="video.mp4", html="page.html"
 )
+BODY, BODY_GLB = "body.npz", "body.glb"
 _NEEDS = dict(mp4=("imageio_ffmpeg", "video"), html=("viser", "viz"))
 _LONGEST_PAGE = 600  # seconds; a page holds all its frames in the browser's memory
 
@@ -119,19 +120,22 @@ def write(
   return ""
 
 
-def write_body(folder: pathlib.Path, mesh: Mesh) -> list[pathlib.Path]:
-  """body.npz (AMASS's layout), body.bvh and, where pygltflib is installed, body.glb."""
-  paths = [folder / "body.npz", folder / "body.bvh"]
-  if importlib.util.find_spec("pygltflib"):
-    paths.append(folder / "body.glb")
-  folder.mkdir(parents=True, exist_ok=True)
-  for path in paths:
-    path.unlink(missing_ok=True)
-  mesh.save(paths[0])
-  bvh_writer.save(paths[1], bvh_writer.from_mesh(mesh))
-  if len(paths) > 2:
-    mesh.export(paths[2])
-  return paths
+def body_files() -> list[str]:
+  """Names of a body's files; body.glb is one of them where pygltflib is installed."""
+  glb = [BODY_GLB] if importlib.util.find_spec("pygltflib") else []
+  return [BODY, "body.bvh", *glb]
+
+
+def write_body(path: pathlib.Path, mesh: Mesh) -> None:
+  """Writes one of `body_files`, body.npz in AMASS's layout; replaces what is there."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.unlink(missing_ok=True)
+  if path.name == BODY:
+    mesh.save(path)
+  elif path.name == BODY_GLB:
+    mesh.export(path)
+  else:
+    bvh_writer.save(path, bvh_writer.from_mesh(mesh))
 
 
 def _poses(person: Person) -> pose_npz.Poses:

@@ -14,7 +14,6 @@ from jaxpose.predict_person import Clip
 from jaxpose.predict_source import Log
 
 _REPORT = "report.txt"
-_BODY, _BODY_BVH = "body.npz", "body.bvh"
 
 
 def write(
@@ -77,7 +76,7 @@ def _person(
   name = track.name or "0"
   files = {form: f"{place}/{predict_outputs.NAMES[form]}" for form in wanted}
   missing = [form for form, file in files.items() if file not in folder.finished]
-  bodies = [] if body is None else [_BODY, _BODY_BVH]
+  bodies = [] if body is None else predict_outputs.body_files()
   if bodies and "mp4" in wanted:
     bodies.append(predict_body_video.NAME)
   bodies = [n for n in bodies if f"{place}/{n}" not in folder.finished]
@@ -136,7 +135,7 @@ def _bodies(
   from jaxpose import predict
 
   at, count = folder.path / place, int(track.frames[-1] - track.frames[0]) + 1
-  if {_BODY, _BODY_BVH} & set(missing):
+  if predict_outputs.BODY in missing:
     points, confidence = predict_person.dense(track)
     with log.stage("body", count):
       mesh = predict.mesh(
@@ -149,10 +148,12 @@ def _bodies(
         frame_rate=clip.fps,
         progress=label and label % "body",
       )
-      for path in predict_outputs.write_body(at, mesh):
-        folder.finish(f"{place}/{path.name}")
   else:
-    mesh = Mesh.load(at / _BODY)
+    mesh = Mesh.load(at / predict_outputs.BODY)
+  for name in missing:
+    if name != predict_body_video.NAME:
+      predict_outputs.write_body(at / name, mesh)
+      folder.finish(f"{place}/{name}")
   if predict_body_video.NAME in missing:
     with log.stage("body.mp4", count):
       predict_body_video.write(

@@ -149,6 +149,8 @@ def video(
     for form, extra in predict_outputs.lacking_extras().items():
       name = predict_outputs.NAMES[form]
       log.say(f"No {name}: for that run pip install 'jaxpose[{extra}]'.")
+  if body is not None and predict_outputs.BODY_GLB not in predict_outputs.body_files():
+    log.say("No body.glb: for that run pip install 'jaxpose[mesh]'.")
   lifting = dict(weights=model, smooth=smooth, world=world, flip=flip)
   names = predict_people.write(
     folder, tracks, chosen, source, clip, lifting, body, wanted, log

@@ -311,6 +311,27 @@ def test_bodies_are_added_to_what_is_there(scene, tmp_path, monkeypatch):
   assert (out / "person_0/body.bvh").exists()
 
 
+def test_a_glb_is_made_from_the_stored_body_once_its_package_is_there(
+  scene, tmp_path, monkeypatch
+):
+  pytest.importorskip("pygltflib", reason="needs jaxpose[mesh]")
+  small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[:6]))
+  weights = pretrained.save(tmp_path / "weights", small_glot.weights())
+  out = tmp_path / "out"
+  with monkeypatch.context() as lacking:
+    lacking.setattr(predict_outputs, "body_files", lambda: ["body.npz", "body.bvh"])
+    done = run(scene, out, formats=["npz"], mesh=weights)
+  assert "No body.glb: for that run pip install 'jaxpose[mesh]'." in done.report
+  before = stamps(out / "person_0")
+  done = run(scene, out, formats=["npz"], mesh=weights)
+  assert "No body.glb" not in done.report
+  assert "body" not in done.speeds  # the network does not run again
+  after = stamps(out / "person_0")
+  report = out / "person_0/report.txt"
+  assert after.keys() - before.keys() == {out / "person_0/body.glb"}
+  assert all(after[path] == before[path] for path in before.keys() - {report})
+
+
 def test_a_film_that_is_missing_is_made_from_the_stored_body(
   scene, tmp_path, monkeypatch
 ):
