@@ -84,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     "--flip",
     action=argparse.BooleanOptionalAction,
     default=True,
-    help="average with the mirror image; without, the lifter is twice as fast",
+    help="average with the mirror image, but for the live view; without, the lifter "
+    "is twice as fast",
   )
   add("--people", type=int, help="at most so many at a time; 1 is the fastest")
   add("--detector_weights", help="folder or wheel with them; default: fetched once")

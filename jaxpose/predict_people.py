@@ -76,14 +76,15 @@ def _person(
   name = track.name or "0"
   files = {form: f"{place}/{predict_outputs.NAMES[form]}" for form in wanted}
   missing = [form for form, file in files.items() if file not in folder.finished]
-  bodies = [] if body is None else predict_outputs.body_files()
-  if bodies and "mp4" in wanted:
-    bodies.append(predict_body_video.NAME)
-  bodies = [n for n in bodies if f"{place}/{n}" not in folder.finished]
   report = folder.path / place / _REPORT
   before = f"{place}/{_REPORT}" in folder.finished
   text = report.read_text(encoding="utf-8") if before else ""
   of_poses, _, of_bodies = text.partition("\nbody: ")
+  missing = [form for form in missing if not _told(of_poses, form, "No {}:")]
+  bodies = [] if body is None else predict_outputs.body_files()
+  if bodies and "mp4" in wanted:
+    bodies.append(predict_body_video.NAME)
+  bodies = [n for n in bodies if f"{place}/{n}" not in folder.finished]
   if not missing and not bodies and before:
     log.say(f"Person {name} is finished, in {folder.path / place}.")
     return
@@ -95,6 +96,8 @@ def _person(
         track, clip, progress=label and label % "3D", **lifting
       )
     said = [found.report]
+    for form in [form for form in predict_outputs.NAMES if form not in missing]:
+      said += _told(of_poses, form, "{}:") + _told(of_poses, form, "No {}:")
     log.say(f"Person {name}: {found.report}")
   else:  # bodies are added, which need no poses
     said = [of_poses.rstrip()]
@@ -120,6 +123,12 @@ def _person(
   folder.finish(f"{place}/{_REPORT}")
 
 
+def _told(report: str, form: str, start: str) -> list[str]:
+  """Lines of an earlier report that `predict_outputs.write` gave for this format."""
+  start = start.format(predict_outputs.NAMES[form])
+  return [line for line in report.splitlines() if line.startswith(start)]
+
+
 def _bodies(
   folder: Folder,
   place: str,
@@ -136,6 +145,7 @@ def _bodies(
 
   at, count = folder.path / place, int(track.frames[-1] - track.frames[0]) + 1
   if predict_outputs.BODY in missing:
+    missing = [*predict_outputs.body_files(), *missing]  # all of them of one body
     points, confidence = predict_person.dense(track)
     with log.stage("body", count):
       mesh = predict.mesh(
@@ -150,7 +160,7 @@ def _bodies(
       )
   else:
     mesh = Mesh.load(at / predict_outputs.BODY)
-  for name in missing:
+  for name in dict.fromkeys(missing):
     if name != predict_body_video.NAME:
       predict_outputs.write_body(at / name, mesh)
       folder.finish(f"{place}/{name}")

@@ -10,11 +10,14 @@ import pytest
 from jaxpose import blazepose
 from jaxpose import detect
 from jaxpose import keypoint_files
+from jaxpose import lift_stream
 from jaxpose import live_recording
 from jaxpose import live_source
 from jaxpose import pose_npz
+from jaxpose import predict
 from jaxpose import predict_folder
 from jaxpose import predict_live
+from jaxpose import predict_video
 from tests import small_video
 
 FPS = 50.0
@@ -116,6 +119,32 @@ def test_a_slow_detector_leaves_pictures_out_and_is_never_late(run, tmp_path):
   kept = keypoint_files.load(tmp_path / "out/keypoints.npz")[0]
   assert set(kept.frames[(kept.confidence > 0).all(1)]) == set(taken)
   assert not (tmp_path / "out" / predict_folder.WORK).exists()
+
+
+def test_files_are_averaged_with_the_mirror_image_and_the_view_is_not(
+  run, scene, tmp_path, monkeypatch
+):
+  made = []
+
+  def view(*args, **options):
+    made.append(options)
+    return lift_stream.LiftStream(*args, **options)
+
+  monkeypatch.setattr(predict_live, "LiftStream", view)
+  run(camera=functools.partial(Camera, stop=30), smooth="none")
+  found = pose_npz.load(tmp_path / "out/person_0/poses.npz").joints_3d
+  keypoints = keypoint_files.load(tmp_path / "out/keypoints.npz")[0]
+  lifted = predict.lift(
+    keypoints.keypoints,
+    image_size=small_video.SIZE,
+    weights=predict_video.WEIGHTS,
+    skeleton="h36m17",
+    confidence=keypoints.confidence,
+    flip=True,
+  )
+  np.testing.assert_allclose(found - found[:, :1], lifted.joints_3d, atol=1e-5)
+  assert made
+  assert not any(options.get("flip") for options in made)
 
 
 def test_the_poses_are_those_of_the_scene(run, scene, tmp_path):

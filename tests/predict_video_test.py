@@ -309,6 +309,12 @@ def test_bodies_are_added_to_what_is_there(scene, tmp_path, monkeypatch):
   (out / "person_0/body.bvh").unlink()
   run(scene, out, formats=formats, mesh=weights)
   assert (out / "person_0/body.bvh").exists()
+  before = stamps(out)
+  (out / "person_0/body.npz").unlink()
+  run(scene, out, formats=formats, mesh=weights)
+  for name in ("body.npz", "body.bvh"):  # both are of the same body again
+    path = out / "person_0" / name
+    assert path.stat().st_mtime_ns > before[path]
 
 
 def test_a_glb_is_made_from_the_stored_body_once_its_package_is_there(
@@ -352,6 +358,30 @@ def test_a_film_that_is_missing_is_made_from_the_stored_body(
   assert (out / "person_0/report.txt").read_text() == report
 
 
+def test_what_cannot_be_written_is_not_tried_again(
+  scene, detector, tmp_path, monkeypatch
+):
+  write = predict_outputs.write
+
+  def too_long(path, person, form, *rest):
+    return (
+      f"No {path.name}: too long."
+      if form == "csv"
+      else write(path, person, form, *rest)
+    )
+
+  monkeypatch.setattr(predict_outputs, "write", too_long)
+  done = run(scene, tmp_path, person="0", formats=["bvh", "csv"])
+  assert "No poses.csv: too long." in done.report
+  report = tmp_path / "person_0/report.txt"
+  said = report.read_text()
+  done = run(scene, tmp_path, person="0", formats=["bvh", "csv"])
+  assert "Person 0 is finished" in done.report
+  assert "3D" not in done.speeds
+  run(scene, tmp_path, person="0", formats=["bvh", "csv", "npz"])
+  assert sorted(report.read_text().splitlines()) == sorted(said.splitlines())
+
+
 def test_bodies_of_other_weights_need_overwrite_and_leave_the_poses(
   scene, tmp_path, monkeypatch
 ):
@@ -367,7 +397,8 @@ def test_bodies_of_other_weights_need_overwrite_and_leave_the_poses(
   run(scene, out, formats=["npz"], mesh=other, overwrite=True)
   after = stamps(out)
   assert after[out / "person_0/poses.npz"] == before[out / "person_0/poses.npz"]
-  assert after[out / "person_0/body.npz"] > before[out / "person_0/body.npz"]
+  for path in (out / "person_0").glob("body.*"):
+    assert after[path] > before[path], path
 
 
 def test_a_folder_that_lost_its_list_is_of_something_else(scene, detector, tmp_path):
