@@ -26,6 +26,7 @@ def start(
   stream: Stream,
   focal: float | int,
   fps: float | int | None,
+  settings: dict,
   overwrite: bool,
 ) -> tuple[Folder, Chunks]:
   """A folder for a new recording, and its parts.
@@ -35,6 +36,7 @@ def start(
     stream: what is recorded.
     focal: length of the camera in pixels.
     fps: frames per second that were given; None: as the stream says, or as they come.
+    settings: that its files are to be made with.
     overwrite: replace results in the folder.
 
   Raises:
@@ -57,12 +59,19 @@ def start(
       f"(python -m jaxpose.predict --live --out={out}), choose another --out, or pass "
       "--overwrite."
     )
-  folder = Folder(out, source=about, detection={}, settings={}, overwrite=overwrite)
+  folder = Folder(
+    out, source=about, detection={}, settings=settings, overwrite=overwrite
+  )
   return folder, Chunks(folder.path / predict_folder.WORK, about)
 
 
-def cut_off(out: str | os.PathLike) -> tuple[Folder, Chunks]:
+def cut_off(out: str | os.PathLike, settings: dict) -> tuple[Folder, Chunks]:
   """A recording whose files are not all written.
+
+  Args:
+    out: path of the folder.
+    settings: that its files are to be made with; those that were made with others are
+      removed.
 
   Raises:
     FileNotFoundError: there is none in the folder.
@@ -74,10 +83,11 @@ def cut_off(out: str | os.PathLike) -> tuple[Folder, Chunks]:
       f"{out} holds no recording that was cut off, expected one to write the files of; "
       "to record say what, such as --live=0 for the first camera."
     )
-  parts = {key: asked[key] for key in ("source", "detection", "settings")}
+  parts = {key: asked[key] for key in ("source", "detection")}
   work = out / predict_folder.WORK
   request = json.loads((work / detect_chunks.REQUEST_FILE).read_text())
-  return Folder(out, **parts), Chunks(work, request)
+  folder = Folder(out, **parts, settings=settings, overwrite=True)
+  return folder, Chunks(work, request)
 
 
 def rate(asked: Mapping, state: Mapping[str, np.ndarray] | None) -> tuple[float, str]:

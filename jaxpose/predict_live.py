@@ -112,8 +112,10 @@ def live(
   model = predict_inputs.lifter(weights or predict_video.WEIGHTS)
   log = Log(progress)
   lifting = dict(weights=model, smooth=smooth, world=world, flip=flip)
+  used = predict_video.named(weights or predict_video.WEIGHTS)
+  settings = lifting | dict(weights=used)
   if not source:
-    folder, chunks = live_recording.cut_off(out)
+    folder, chunks = live_recording.cut_off(out, settings)
     return _written(folder, chunks, lifting, wanted, log)
   detector = detect.DETECTORS[_DETECTOR]
   with Stream(source, fps) as stream:
@@ -137,7 +139,9 @@ def live(
     shape = skeletons.get(detector.skeleton), view_model.skeleton
     with live_view.View(source, port, *shape) as view:
       # After all that may fail, for it may replace what is there.
-      folder, chunks = live_recording.start(out, stream, length, fps, overwrite)
+      folder, chunks = live_recording.start(
+        out, stream, length, fps, settings, overwrite
+      )
       log.say(told)
       log.say(view.told)
       log.say("Recording; Ctrl-C ends it and writes the files.")

@@ -130,13 +130,13 @@ def video(
       people=people,
     ),
     settings=dict(
-      weights=_named(weights),
+      weights=named(weights),
       smooth=smooth,
       world=world,
       focal=focal,
       flip=flip,
     ),
-    mesh=_named(mesh),
+    mesh=named(mesh),
     overwrite=overwrite,
   )
   clip = Clip(source.fps, tuple(source.image_size), length)
@@ -158,7 +158,8 @@ def video(
   return Outcome(folder.path, names, "\n".join(log.lines), log.speeds())
 
 
-def _named(weights) -> str | None:
+def named(weights) -> str | None:
+  """What `prediction.json` says of weights: their name or path; None for none."""
   if weights is None or isinstance(weights, (str, os.PathLike)):
     return None if weights is None else os.fspath(weights)
   return "in memory"

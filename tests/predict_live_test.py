@@ -17,6 +17,7 @@ from jaxpose import pose_npz
 from jaxpose import predict
 from jaxpose import predict_folder
 from jaxpose import predict_live
+from jaxpose import predict_outputs
 from jaxpose import predict_video
 from tests import small_video
 
@@ -230,6 +231,31 @@ def test_a_recording_that_was_cut_off_becomes_files_later(run, tmp_path, monkeyp
   with pytest.raises(FileExistsError, match="or it has changed; choose another --out"):
     run()
   assert run(overwrite=True)[0].people == ["0"]
+
+
+def test_files_of_other_options_are_made_again_when_going_on(
+  run, tmp_path, monkeypatch
+):
+  write = predict_outputs.write
+
+  def stopped(path, person, form, *rest):
+    if form == "csv":
+      raise KeyboardInterrupt
+    return write(path, person, form, *rest)
+
+  monkeypatch.setattr(predict_outputs, "write", stopped)
+  camera = functools.partial(Camera, stop=30)
+  with pytest.raises(KeyboardInterrupt):
+    run(camera=camera, smooth="none", flip=False)
+  monkeypatch.setattr(predict_outputs, "write", write)
+  poses, folder = tmp_path / "out/person_0/poses.npz", tmp_path / "out"
+  before = pose_npz.load(poses).joints_3d
+  settings = predict_folder.asked(folder)["settings"]
+  assert settings == dict(weights="lift-27", smooth="none", world=True, flip=False)
+  run(source="", smooth="none")
+  assert np.abs(pose_npz.load(poses).joints_3d - before).max() > 1e-4
+  assert predict_folder.asked(folder)["settings"] == settings | dict(flip=True)
+  assert (folder / "person_0/poses.csv").exists()
 
 
 def test_nobody_is_told_and_the_folder_is_free_again(run, tmp_path):
