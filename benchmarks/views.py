@@ -16,9 +16,9 @@ limbs: coefficient of variation of each limb's length over the clip, which is 0 
   bones; before smoothing.
 two cameras: mean over all pairs of PA-MPJPE of what each method makes of two views
   alone, against the RANSAC poses of all.
-one camera: PA-MPJPE of the monocular lifter from each view against the RANSAC poses, in
-  the frames where all joints of these are known. That is the error against another
-  estimate from the same 2D keypoints, not against truth.
+one camera: PA-MPJPE of the monocular lifter, averaged with the mirror image, from each
+  view against the RANSAC poses, in the frames where all joints of these are known. That
+  is the error against another estimate from the same 2D keypoints, not against truth.
 """
 
 import argparse
