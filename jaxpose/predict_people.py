@@ -84,7 +84,9 @@ def _person(
   bodies = [] if body is None else predict_outputs.body_files()
   if bodies and "mp4" in wanted:
     bodies.append(predict_body_video.NAME)
-  bodies = [n for n in bodies if f"{place}/{n}" not in folder.finished]
+  undone = [n for n in bodies if f"{place}/{n}" not in folder.finished]
+  # Estimated again, it may be another body: then all files are made of that.
+  bodies = bodies if predict_outputs.BODY in undone else undone
   if not missing and not bodies and before:
     log.say(f"Person {name} is finished, in {folder.path / place}.")
     return
@@ -145,7 +147,6 @@ def _bodies(
 
   at, count = folder.path / place, int(track.frames[-1] - track.frames[0]) + 1
   if predict_outputs.BODY in missing:
-    missing = [*predict_outputs.body_files(), *missing]  # all of them of one body
     points, confidence = predict_person.dense(track)
     with log.stage("body", count):
       mesh = predict.mesh(
@@ -160,7 +161,7 @@ def _bodies(
       )
   else:
     mesh = Mesh.load(at / predict_outputs.BODY)
-  for name in dict.fromkeys(missing):
+  for name in missing:
     if name != predict_body_video.NAME:
       predict_outputs.write_body(at / name, mesh)
       folder.finish(f"{place}/{name}")
