@@ -13,8 +13,8 @@ Goes on from gla_gcn_cmu_27, which knows exact keypoints alone, on CMU motion ca
 with the errors of a detector (`jaxpose.detector_errors`): noise, hidden joints, left
 and right exchanged, joints in other places. From the second part on windows are framed
 (`jaxpose.framing`), under cameras from near and far, high and low; before, cameras are
-level and see the whole picture. A quarter of the windows stays exact, half of them in
-the last two parts.
+level and see the whole picture. A quarter of the windows stays exact in the first two
+parts, half in the last two.
 
 Test subjects, seed 0, two CPU cores that were busy besides:
 
