@@ -12,6 +12,7 @@ from jaxtyping import Array
 from jaxpose import cameras
 from jaxpose import detector_errors
 from jaxpose import framing
+from jaxpose import people
 from jaxpose import transforms
 from jaxpose.skeletons import Skeleton
 
@@ -26,6 +27,14 @@ class Augmentation:
   flip: bool = False
   virtual_camera: bool = False
   wide_cameras: bool = False
+  stature: float = 0.0
+  limbs: float = 0.0
+  children: float = 0.0
+  turns: float = 0.0
+  tilts: float = 0.0
+  exchange: float = 0.0
+  rising: float = 0.0
+  low_rates: float = 1.0
   detector_noise: float = 0.0
   joint_dropout: float = 0.0
   side_swaps: float = 0.0
@@ -46,6 +55,19 @@ class Augmentation:
       self.side_swaps,
       self.joint_places,
       self.exact_share,
+    )
+
+  @property
+  def variety(self) -> people.Variety:
+    """Of the people."""
+    return people.Variety(
+      self.stature,
+      self.limbs,
+      self.children,
+      self.turns,
+      self.tilts,
+      self.exchange,
+      self.rising,
     )
 
 
@@ -112,13 +134,20 @@ def training_batch(
   """
   keys = jax.random.split(key, 3)
   a = augmentation
+  if a.variety != people.Variety() and not a.virtual_camera:
+    raise ValueError(
+      "got people of other limbs or poses (augment.stature, limbs, ...) without "
+      "augment.virtual_camera, expected it: their keypoints have to be filmed anew."
+    )
   if a.virtual_camera:
+    joints = batch["joints_3d"]
+    world = joints.reshape(joints.shape[0], -1, 3)
+    world = cameras.camera_to_world(world, *camera_of(batch)).reshape(joints.shape)
+    if a.variety != people.Variety():
+      people.require(skeleton)
+      world = people.varied(jax.random.fold_in(key, 1), world, a.variety)
     points, joints, _ = transforms.virtual_camera(
-      keys[0],
-      batch["joints_3d"],
-      *camera_of(batch),
-      root=skeleton.root,
-      wide=a.wide_cameras,
+      keys[0], world, root=skeleton.root, wide=a.wide_cameras
     )
     batch = batch | dict(keypoints_2d=points, joints_3d=joints)
   if a.flip:
@@ -127,6 +156,8 @@ def training_batch(
   points, confidence = detector_errors.detected(
     keys[1], exact, joints, skeleton, a.errors
   )
+  if a.low_rates > 1:
+    points = detector_errors.coarse(jax.random.fold_in(key, 2), points, a.low_rates)
   if a.framed:
     seen = framing.windows(points, skeleton, cameras.fit_focal(exact, joints))
     points, joints = seen.points, seen.turn(joints)

@@ -46,6 +46,16 @@ def base_config() -> ml_collections.ConfigDict:
   config.augment.flip = True  # each window a second time, mirrored
   config.augment.virtual_camera = False  # film each window by a new random camera
   config.augment.wide_cameras = False  # near, far, high, low and rolled: see rigs.draw
+  # Other people than those who were captured, see people.Variety; of h36m17 alone.
+  config.augment.stature = 0.0  # standard deviation of the logarithm of the size
+  config.augment.limbs = 0.0  # likewise of each pair of bones
+  config.augment.children = 0.0  # share of windows
+  config.augment.turns = 0.0  # factor on turns of limbs, trunk and head
+  config.augment.tilts = 0.0  # share of windows that are pitched or rolled
+  config.augment.exchange = 0.0  # share of windows with another's upper body
+  config.augment.rising = 0.0  # standard deviation of a vertical speed, m/s
+  config.augment.speed = (1.0, 1.0)  # slowest and fastest playback
+  config.augment.low_rates = 1.0  # the rate of the data over the lowest of the input
   config.augment.detector_noise = 0.0  # factor on the errors of a 2D detector
   config.augment.joint_dropout = 0.0  # share of 2D joints hidden for short spans
   config.augment.side_swaps = 0.0  # share of frames with left and right exchanged

@@ -210,11 +210,15 @@ def load(folder: str | os.PathLike, split: str = "train") -> PoseData:
 
 
 class Index(NamedTuple):
-  """Which windows make a batch: predicted frames, their runs, and who is mirrored."""
+  """Which windows make a batch: predicted frames, their runs, and who is mirrored.
+
+  With `speed` windows are played back faster (over 1) or slower than the data.
+  """
 
   centre: Int[Array, " b"]
   run: Int[Array, " b"]
   flip: Array  # bool (b,)
+  speed: Array | None = None  # (b,)
 
 
 def gather(
@@ -243,14 +247,36 @@ def gather(
   xp = namespace(*index)
   first, last = runs["first"][index.run], runs["last"][index.run]
   offset = np.arange(window, dtype=np.int32) - (window - 1 - after)
-  frame = xp.clip(index.centre[:, None] + offset[None], first[:, None], last[:, None])
-  batch = {key: array[frame] for key, array in frames.items()}
+  if index.speed is None:
+    frame = xp.clip(index.centre[:, None] + offset[None], first[:, None], last[:, None])
+    batch = {key: array[frame] for key, array in frames.items()}
+  else:
+    at = index.centre[:, None] + index.speed[:, None] * offset[None]
+    batch = _between(frames, xp.clip(at, first[:, None], last[:, None]), last)
   for key in _RUN_KEYS:
     if key in runs:
       batch[key] = runs[key][index.run]
   if lookahead is not None:
     batch["predicted"] = xp.full_like(index.centre, window - 1 - after)
   return batch | {"flip": index.flip}
+
+
+def _between(frames: dict[str, Array], at: Array, last: Array) -> dict[str, Array]:
+  """Arrays at fractional frame numbers, interpolated linearly."""
+  foreign = sorted(set(frames) - {"keypoints_2d", "joints_3d"})
+  if foreign:
+    raise ValueError(
+      f"got augment.speed with data that has {', '.join(foreign)}, expected keypoints "
+      "and joints alone, which can be interpolated; use augment.speed=(1, 1)."
+    )
+  xp = namespace(at)
+  before = xp.floor(at).astype(np.int32)
+  after = xp.minimum(before + 1, last[:, None])
+  share = (at - before).astype(np.float32)[..., None, None]
+  return {
+    key: array[before] * (1 - share) + array[after] * share
+    for key, array in frames.items()
+  }
 
 
 class TrainingOrder:
@@ -271,6 +297,7 @@ class TrainingOrder:
     flip: bool = False,
     sampling: str = "frames",
     window: int = 1,
+    speed: tuple[float, float] = (1.0, 1.0),
   ):
     """Prepares the order; nothing is drawn yet.
 
@@ -285,9 +312,10 @@ class TrainingOrder:
         of its frames, and then one of them: frequent actions stay so, but drown the
         rare ones less.
       window: frames of a window; matters with "windows" alone.
+      speed: slowest and fastest playback, between which each window draws its own.
 
     Raises:
-      ValueError: unknown sampling, no window to see, or an empty batch.
+      ValueError: unknown sampling, no window to see, an empty batch, or no speed.
     """
     if sampling not in ("frames", "windows", "actions"):
       raise ValueError(
@@ -295,6 +323,12 @@ class TrainingOrder:
       )
     if batch_size < 1:
       raise ValueError(f"got a batch size of {batch_size}, expected at least 1.")
+    if not 0 < speed[0] <= speed[1] < np.inf:
+      raise ValueError(
+        f"got augment.speed={tuple(speed)}, expected the slowest and the fastest "
+        "playback, such as (0.5, 2)."
+      )
+    self._speed = np.log(np.asarray(speed, np.float64))
     self._run = data.run_of_frame
     self._batch_size, self._seed, self._flip = batch_size, seed, flip
     copies = 2 if flip else 1
@@ -351,8 +385,11 @@ class TrainingOrder:
         epoch, at = divmod(start + sum(map(len, parts)), n)
         parts.append(self._order_of(epoch)[at : at + size - sum(map(len, parts))])
       chosen = np.concatenate(parts)
-    centre = self._frame[chosen]
-    return Index(centre, self._run[centre], self._mirrored[chosen])
+    centre, speed = self._frame[chosen], None
+    if self._speed.any():
+      rng = np.random.default_rng([self._seed, step, 1])
+      speed = np.exp(rng.uniform(*self._speed, size)).astype(np.float32)
+    return Index(centre, self._run[centre], self._mirrored[chosen], speed)
 
 
 def evaluation_order(

@@ -217,6 +217,37 @@ def joint_dropout(
   return _fill(keypoints_2d, seen), confidence
 
 
+def coarse(
+  key: Array, keypoints_2d: Float[Array, "b t j 2"], factor: float
+) -> Float[Array, "b t j 2"]:
+  """Keypoints of a video with fewer frames per second, interpolated to the given ones.
+
+  Half of the windows stay as they are; the others keep every q-th frame, q from 1 to
+  `factor` and not a whole number, and straight lines between.
+
+  Args:
+    key: JAX random key.
+    keypoints_2d: normalised.
+    factor: frames for one of the slowest video.
+  """
+  b, t = keypoints_2d.shape[:2]
+  keys = jax.random.split(key, 3)
+  step = jnp.exp(jax.random.uniform(keys[0], (b, 1), maxval=np.log(factor)))
+  phase = step * jax.random.uniform(keys[1], (b, 1))
+  frame = jnp.arange(t, dtype=jnp.float32)
+  below = jnp.floor((frame - phase) / step) * step + phase
+  share = (frame - below) / step
+
+  def hat(at):  # weights of the frames around fractional ones
+    at = jnp.clip(at, 0, t - 1)[..., None]
+    return jnp.maximum(1 - jnp.abs(at - frame), 0)
+
+  weights = (1 - share)[..., None] * hat(below) + share[..., None] * hat(below + step)
+  kept = jax.random.bernoulli(keys[2], 0.5, (b, 1, 1))
+  weights = jnp.where(kept, jnp.eye(t), weights).astype(keypoints_2d.dtype)
+  return jnp.einsum("bst,btjc->bsjc", weights, keypoints_2d, precision="highest")
+
+
 def guesses(
   key: Array, points: Float[Array, "b t j 2"], rate: float, max_span: int = 9
 ) -> Float[Array, "b t j 2"]:

@@ -12,16 +12,17 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxpose import cameras
+from jaxpose import head_points
+from jaxpose import skeleton_maps
 from jaxpose.geometry import Array
 from jaxpose.skeletons import Skeleton
 
 _BOTH = 0.02  # metres: standard deviation of what both sides of the body share
 _EACH = 0.01  # metres: of each joint on its own
-_TURN = 25.0  # degrees: standard deviation of a head's turn against the trunk
-# Of h36m17 in motion capture, neck is the base of the skull and head the end of the
-# head's bone; metres along the face's direction and along the head's bone.
-_NOSE = ((0.11, 0.015), (0.03, 0.015))
-_CROWN = ((0.0, 0.02), (0.02, 0.03))
+_FACE = 0.015  # metres: of the nose and the crown besides
+# Ears from the nose, in the head's sagittal plane: along the line to the crown, and at
+# right angles to it (`head_points`).
+_EARS = head_points.ears_from_nose_and_crown()
 
 
 def moved(
@@ -34,9 +35,8 @@ def moved(
 
   Each window draws an offset for every joint, which then moves with the trunk. Those of
   left and right joints are mirror images of each other but for a small part. Of h36m17,
-  furthermore, the spine lies half way between hips and shoulders, the thorax between
-  the shoulders, the neck is the nose and the head the crown, as
-  `skeleton_maps.joint_map` has them for COCO and BlazePose.
+  furthermore, the spine lies half way between hips and shoulders, and the head where
+  `skeleton_maps.joint_map` puts it over the ears of COCO and BlazePose.
 
   Args:
     key: JAX random key.
@@ -71,7 +71,7 @@ def moved_3d(
   trunk = _trunk(joints_3d, skeleton)
   joints = joints_3d
   if skeleton.name == "h36m17":
-    joints = _as_marked(keys[0], joints, trunk[..., 2, :], skeleton)
+    joints = _as_marked(keys[0], joints, skeleton)
   offset = _offsets(keys[1], joints.shape[0], skeleton)
   return joints + jnp.einsum("bjk,btkc->btjc", offset, trunk)
 
@@ -89,32 +89,27 @@ def _trunk(joints: Array, skeleton: Skeleton) -> Float[Array, "b t 3 3"]:
   return jnp.stack([jnp.cross(up, forward), up, forward], -2)
 
 
-def _as_marked(key, joints, forward, skeleton):
+def _as_marked(key, joints, skeleton):
   """h36m17's middle line from the points that annotators mark."""
 
   def at(name):
     return joints[:, :, skeleton.index(name)]
 
-  b = joints.shape[0]
-  draw = jax.random.normal(key, (5, b, 1, 1), joints.dtype)
-  bone = _unit(at("head") - at("neck"))
-  face = _unit(forward - (forward * bone).sum(-1, keepdims=True) * bone)
-  turn = np.deg2rad(_TURN) * draw[0]
-  face = jnp.cos(turn) * face + jnp.sin(turn) * jnp.cross(bone, face)
+  def middle(part):
+    return (at(f"left_{part}") + at(f"right_{part}")) / 2
 
-  def beside(name, sizes, draws):
-    (ahead, ahead_std), (along, along_std) = sizes
-    ahead, along = ahead + ahead_std * draws[0], along + along_std * draws[1]
-    return at(name) + ahead * face + along * bone
-
-  shoulders = (at("left_shoulder") + at("right_shoulder")) / 2
-  hips = (at("left_hip") + at("right_hip")) / 2
+  shoulders, hips, nose = middle("shoulder"), middle("hip"), at("neck")
+  left = _unit(jnp.cross(at("head") - shoulders, nose - shoulders))
+  line = at("head") - nose
+  ears = nose + _EARS[0] * line + _EARS[1] * jnp.cross(left, line)
+  wrong = _FACE * jax.random.normal(key, (2, joints.shape[0], 1, 3), joints.dtype)
+  over_ears, over_shoulders = skeleton_maps.CROWN
   marked = dict(
     hip=hips,
     spine=(hips + shoulders) / 2,
     thorax=shoulders,
-    neck=beside("neck", _NOSE, draw[1:3]),
-    head=beside("head", _CROWN, draw[3:5]),
+    neck=nose + wrong[0],
+    head=over_ears * ears + over_shoulders * shoulders + wrong[1],
   )
   for name, points in marked.items():
     joints = joints.at[:, :, skeleton.index(name)].set(points)

@@ -105,6 +105,7 @@ def _order(data, batch_size, config):
     flip=config.augment.flip,
     sampling=config.data.sampling,
     window=config.data.window,
+    speed=tuple(config.augment.speed),
   )
 
 
@@ -121,7 +122,9 @@ def _views_order(data, batch_size, config):
 
 def _augmentation(config):
   framed = config.data.framed
-  return batches.Augmentation(**config.augment.to_dict(), framed=framed)
+  fields = config.augment.to_dict()
+  del fields["speed"]  # of the order
+  return batches.Augmentation(**fields, framed=framed)
 
 
 def _views_augmentation(config):

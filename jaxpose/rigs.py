@@ -13,8 +13,8 @@ from jaxtyping import Float
 from jaxpose import cameras
 from jaxpose.geometry import Array
 
-DISTANCE = (2.0, 9.0)  # metres on the ground, log-uniform
-HEIGHT = (0.3, 3.2)  # metres above the ground
+DISTANCE = (1.6, 10.0)  # metres on the ground, log-uniform
+HEIGHT = (0.2, 4.5)  # metres above the ground
 ASIDE = 0.15  # of the distance: how far beside the person a camera looks, at most
 ROLL = np.radians(10)  # at most
 FOCAL = (0.6, 2.2)  # over the width of the image, log-uniform

@@ -41,9 +41,10 @@ def _mix(*parts: tuple[float, dict[str, float]]) -> dict[str, float]:
   return total
 
 
-# The crown: from the ears on, half the way from the shoulders to the ears again (13 cm
-# beyond 23 to 26 cm in an upright adult).
-_CROWN_OVER_EARS = _mix((1.5, _middle("ear")), (-0.5, _middle("shoulder")))
+# The crown: from the ears on, 0.6 of the way from the shoulders to the ears again (12
+# cm beyond 20 cm in an upright adult).
+CROWN = (1.6, -0.6)
+_CROWN_OVER_EARS = _mix((CROWN[0], _middle("ear")), (CROWN[1], _middle("shoulder")))
 
 # The crown from SMPL's joints: `head` is the base of the skull, 30 cm above spine3 and
 # 18 cm below the crown.

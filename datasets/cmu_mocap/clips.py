@@ -1,16 +1,26 @@
-"""What a clip is, and the reader of the prepared npz files."""
+"""What a clip is, and how the files of a take become clips."""
 
 import dataclasses
+import functools
 import pathlib
+import re
 import zipfile
 from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import geometry
+from jaxpose import asf
+from jaxpose import asf_maps
+from jaxpose import bvh
+from jaxpose import bvh_maps
+from jaxpose import motion_pieces
 
-KEYS = ("joints3d", "clip_start", "clip_len", "clip_name", "subject", "action", "fps")
-ROTATIONS = "theta"  # needed for bodies alone
+RATE = 120.0  # frames per second of CMU's AMC files, which do not say so
+
+_NAME = re.compile(r"(\d+)_(\d+)\w*")
+
+# A file in a folder or in a zip archive.
+Path = pathlib.Path | zipfile.Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +29,12 @@ class Clip:
 
   Attributes:
     name: unique in the data set.
-    subject: CMU subject number, or "u" where it is not known.
+    subject: CMU subject number.
     action: what is done, in words.
     joints: (t, 17, 3) metres, world with z up, h36m17 order.
     fps: frames per second.
     rotations: (t, 22, 3, 3) of SMPL's joints without the hands, relative to the parent
-      joint, from a T-pose with y up, the root's to the world; None where unknown.
+      joint, from a T-pose with y up, the root's to the world; None where not asked for.
   """
 
   name: str
@@ -35,48 +45,61 @@ class Clip:
   rotations: np.ndarray | None = None
 
 
-def read_prepared(path: pathlib.Path) -> Iterator[Clip]:
-  """The clips of one npz that already holds h36m17 joints, in the order of the file."""
-  try:
-    with np.load(path, allow_pickle=False) as arrays:
-      data = {key: arrays[key] for key in (*KEYS, ROTATIONS) if key in arrays}
-  except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+def take_name(path: Path) -> tuple[int, int]:
+  """(subject, trial) of a CMU file name such as `02_03.amc` or `60_10_daz.bvh`."""
+  stem = path.name.rpartition(".")[0]
+  match = _NAME.fullmatch(stem)
+  if not match:
     raise ValueError(
-      f"{path}: got a damaged npz ({error}), expected NumPy arrays; get the file again."
-    ) from None
-  missing = [key for key in KEYS if key not in data]
-  if missing:
-    raise ValueError(
-      f"{path}: got no {', '.join(missing)}, expected the arrays {', '.join(KEYS)}; "
-      "put the prepared CMU files, or BVH files, in manual_dir."
+      f"{path}: got a name without a CMU number, expected SUBJECT_TRIAL such as "
+      "02_03.amc; the splits are made by subject, so rename the file."
     )
-  joints = data["joints3d"]
-  if joints.ndim != 3 or joints.shape[1:] != (17, 3):
-    raise ValueError(
-      f"{path}: got joints3d of shape {joints.shape}, expected (frames, 17, 3) in the "
-      "order of the skeleton h36m17."
-    )
-  theta = data.get(ROTATIONS)
-  if theta is not None and theta.shape != (len(joints), 22, 3):
-    raise ValueError(
-      f"{path}: got theta of shape {theta.shape}, expected ({len(joints)}, 22, 3): "
-      "axis-angle of SMPL's joints without the hands."
-    )
-  for i, name in enumerate(data["clip_name"]):
-    start, length = int(data["clip_start"][i]), int(data["clip_len"][i])
-    if start < 0 or length < 1 or start + length > len(joints):
-      raise ValueError(
-        f"{path}: clip {name} spans the frames {start} to {start + length}, expected "
-        f"frames within the {len(joints)} of joints3d; get the file again."
-      )
-    frames = slice(start, start + length)
+  return int(match[1]), int(match[2])
+
+
+def read(
+  path: Path,
+  skeleton: Path | None,
+  action: str = "unknown",
+  *,
+  with_rotations: bool = False,
+) -> Iterator[Clip]:
+  """The clips of one take; several (`_a`, `_b`, ...) where it had to be cut.
+
+  Args:
+    path: an AMC or BVH file.
+    skeleton: the ASF file of an AMC file's subject.
+    action: of the take.
+    with_rotations: also those of SMPL's joints.
+  """
+  subject, _ = take_name(path)
+  if skeleton is not None:
+    captured = _read_asf(str(skeleton), skeleton)
+    posed = asf.pose(captured, asf.read_amc(path, captured))
+    try:
+      joints = asf_maps.to_h36m17(captured, posed)
+      turns = asf_maps.to_smpl(captured, posed) if with_rotations else None
+    except ValueError as error:
+      raise ValueError(f"{skeleton}: {error}") from None
+    found = motion_pieces.pieces(joints, turns, RATE)
+  else:
+    take = bvh.read(path)
+    try:
+      found = bvh_maps.pieces(take, with_rotations=with_rotations)
+    except ValueError as error:
+      raise ValueError(f"{path}: {error}") from None
+  for piece in found:
     yield Clip(
-      name=str(name),
-      subject=str(data["subject"][i]),
-      action=str(data["action"][i]),
-      joints=joints[frames],
-      fps=float(data["fps"]),
-      rotations=None
-      if theta is None
-      else geometry.axis_angle_to_matrix(np.float32(theta[frames])),
+      name=path.name.rpartition(".")[0] + piece.suffix,
+      subject=f"{subject:02d}",
+      action=action,
+      joints=piece.joints,
+      fps=motion_pieces.FPS,
+      rotations=piece.rotations,
     )
+
+
+@functools.lru_cache(maxsize=4)  # the takes of a subject come one after the other
+def _read_asf(name: str, path: Path) -> asf.Asf:
+  del name  # zipfile.Path is hashed by identity
+  return asf.read_asf(path)

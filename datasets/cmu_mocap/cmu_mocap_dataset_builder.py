@@ -1,52 +1,56 @@
 """TFDS builder of CMU motion capture, filmed by virtual cameras."""
 
+import csv
+import itertools
 import pathlib
-import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import ClassVar
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow_datasets as tfds
+from absl import logging
 
 from jaxpose import body_files
 from jaxpose import body_fit
 from jaxpose import body_sequences
-from jaxpose import bvh_maps
+from jaxpose import motion_pieces
 from jaxpose import sequences
 from jaxpose import skeletons
 
 from . import clips
-from . import retarget
+from . import takes
 
 SKELETON = skeletons.get("h36m17")
 _HIPS = [SKELETON.index("right_hip"), SKELETON.index("left_hip")]
 SEED = 0  # of the virtual cameras
 NUM_CAMERAS = 4
-
-PREPARED = {
-  "train": "cmu_train.npz",
-  "validation": "cmu_val.npz",
-  "test": "cmu_test.npz",
-}
-# Subject numbers of the splits made from BVH files; every other subject trains.
-HELD_OUT = {"validation": (3, 8, 131), "test": (2, 35)}
-
-COMMIT = "09a07f54f3bbb58797325f009282d0b2048a2871"
-URL = f"https://github.com/una-dinosauria/cmu-mocap/archive/{COMMIT}.zip"
+URL = "http://mocap.cs.cmu.edu/allasfamc.zip"
+# The form of earlier versions, whose skeleton is not a person's.
+PREPARED = ("cmu_train.npz", "cmu_val.npz", "cmu_test.npz")
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
   """One example is one virtual camera's view of one clip."""
 
-  VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+  VERSION = tfds.core.Version("2.0.0")
+  RELEASE_NOTES: ClassVar = {
+    "1.0.0": "First release.",
+    "2.0.0": "From ASF/AMC: whole torsos and forearms, nose and crown, more takes.",
+  }
   BUILDER_CONFIGS: ClassVar = [
-    tfds.core.BuilderConfig(name="default", description="Joints of h36m17."),
+    tfds.core.BuilderConfig(
+      name="default", description="Joints of h36m17, 240 takes of 18 subjects."
+    ),
+    tfds.core.BuilderConfig(
+      name="all", description="Joints of h36m17, every take that is there."
+    ),
     tfds.core.BuilderConfig(
       name="mesh",
-      description="The free body, shaped and moved like the captured people.",
+      description="The free body, shaped and moved like the people of the 240 takes.",
     ),
   ]
 
@@ -71,133 +75,197 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager):
     raw = self._raw if self._raw else _download(dl_manager)
-    clips_of = find_clips(raw, with_rotations=self.builder_config.name == "mesh")
-    return {split: self._generate_examples(found) for split, found in clips_of.items()}
+    every = self.builder_config.name == "all"
+    return {
+      split: self._generate_examples(found)
+      for split, found in find_takes(raw, every=every).items()
+    }
 
-  def _generate_examples(self, found: Iterable[clips.Clip]):
-    film = _film_body if self.builder_config.name == "mesh" else _film_joints
-    for clip in found:
-      yield from film(
-        clip,
-        sequences.clip_rng(SEED, clip.name),
-        num_cameras=NUM_CAMERAS,
-        fps=clip.fps,
-        sequence=clip.name,
-        subject=clip.subject,
-        action=clip.action,
+  def _generate_examples(self, found: list["Take"]):
+    mesh = self.builder_config.name == "mesh"
+    film = _film_bodies if mesh else _film_joints
+    empty = True
+    for _, members in itertools.groupby(found, lambda take: take.subject):
+      for key, record in film(
+        clip for take in members for clip in take.clips(with_rotations=mesh)
+      ):
+        empty = False
+        yield key, record
+    if empty:
+      raise ValueError(
+        f"{found[0].path}: got jumps faster than {motion_pieces.MAX_SPEED:g} m/s all "
+        "through, here and in every other take of the split, expected human motion; "
+        "replace the files."
       )
 
 
-def _film_joints(clip: clips.Clip, rng, **labels):
-  return sequences.film(clip.joints, rng, skeleton=SKELETON, **labels)
+class Take(NamedTuple):
+  """A file of a take; `skeleton` is the ASF file that belongs to an AMC file."""
 
+  path: clips.Path
+  skeleton: clips.Path | None
+  subject: int
+  action: str
 
-def _film_body(clip: clips.Clip, rng, **labels):
-  if clip.rotations is None:
-    raise ValueError(
-      f"clip {clip.name}: got joints without rotations, expected the array "
-      f"{clips.ROTATIONS!r} too; the config 'mesh' needs it, 'default' does not."
+  def clips(self, *, with_rotations: bool = False) -> Iterator[clips.Clip]:
+    """The pieces without jumps."""
+    return clips.read(
+      self.path, self.skeleton, self.action, with_rotations=with_rotations
     )
+
+
+def _labels(clip: clips.Clip) -> dict:
+  return dict(
+    num_cameras=NUM_CAMERAS,
+    fps=clip.fps,
+    sequence=clip.name,
+    subject=clip.subject,
+    action=clip.action,
+  )
+
+
+def _film_joints(found: Iterable[clips.Clip]):
+  for clip in found:
+    rng = sequences.clip_rng(SEED, clip.name)
+    yield from sequences.film(clip.joints, rng, skeleton=SKELETON, **_labels(clip))
+
+
+def _film_bodies(found: Iterable[clips.Clip]):
+  """The clips of one subject, who has one shape."""
+  found = list(found)
   body = body_files.load("free")
-  # Each clip on its own: the files do not say whose skeletons are the same.
-  fit = body_fit.fit_subject(body, clip.joints, clip.rotations)
-  motion = body_fit.retarget(body, fit, clip.joints, clip.rotations)
-  hips = (clip.joints[:, _HIPS]).mean(1)
-  return body_sequences.film(body, motion.rotations, fit.betas, hips, rng, **labels)
+  joints = np.concatenate([clip.joints for clip in found])
+  turns = np.concatenate([clip.rotations for clip in found])
+  fit = body_fit.fit_subject(body, joints, turns)
+  for clip in found:
+    motion = body_fit.retarget(body, fit, clip.joints, clip.rotations)
+    hips = (clip.joints[:, _HIPS]).mean(1)
+    rng = sequences.clip_rng(SEED, clip.name)
+    yield from body_sequences.film(
+      body, motion.rotations, fit.betas, hips, rng, **_labels(clip)
+    )
 
 
 def _download(dl_manager) -> pathlib.Path:
   try:
-    if not any(pathlib.Path(dl_manager.download_dir).rglob("*cmu-mocap*.zip")):
+    if not any(pathlib.Path(dl_manager.download_dir).rglob("*allasfamc*.zip")):
       # TFDS would repeat a failing download for minutes before it gives up.
       request = urllib.request.Request(URL, method="HEAD")
       urllib.request.urlopen(request, timeout=20).close()
-    archive = pathlib.Path(dl_manager.download(URL))
+    return pathlib.Path(dl_manager.download(URL))
   except (OSError, tfds.download.DownloadError) as error:
     raise ConnectionError(
       f"cmu_mocap: no manual_dir was given and the download of {URL} failed "
-      f"({error}); go online, or pass --manual_dir with the CMU takes as BVH files."
+      f"({error}); go online, or pass --manual_dir with CMU's ASF/AMC files, as a "
+      "folder or as that zip."
     ) from error
-  return _unpack(archive)
 
 
-def _unpack(archive: pathlib.Path) -> pathlib.Path:
-  # Not TFDS's own extraction, which needs TensorFlow.
-  folder = archive.with_suffix(".extracted")
-  if not folder.is_dir():
-    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
-      part = pathlib.Path(scratch) / "part"
-      try:
-        with zipfile.ZipFile(archive) as packed:
-          packed.extractall(part)
-      except zipfile.BadZipFile as error:
+def find_takes(raw: pathlib.Path, *, every: bool = False) -> dict[str, list[Take]]:
+  """The takes of each split, in order of subject and trial.
+
+  Args:
+    raw: a zip archive, or a folder with one, or with ASF/AMC or BVH files in any
+      structure.
+    every: all takes, not just those of `takes.ACTIONS`.
+
+  Raises:
+    ValueError: nothing to build from, an AMC file without its ASF, a take twice.
+  """
+  files = _files(raw)
+  skeletons_of = {p.name.lower(): p for p in files if p.name.lower().endswith(".asf")}
+  known = {} if not every else _read_index(files)
+  found: dict[tuple[int, int], Take] = {}
+  for path in (p for p in files if p.name.lower().endswith((".amc", ".bvh"))):
+    subject, trial = clips.take_name(path)
+    if not every and (subject, trial) not in takes.ACTIONS:
+      continue
+    skeleton = None
+    if path.name.lower().endswith(".amc"):
+      name = path.name.partition("_")[0] + ".asf"
+      skeleton = skeletons_of.get(name.lower())
+      if skeleton is None:
         raise ValueError(
-          f"{archive}: got a damaged download ({error}), expected a zip archive; "
-          "delete the file and build again."
-        ) from None
-      part.rename(folder)
-  return folder
-
-
-def find_clips(
-  raw: pathlib.Path, *, with_rotations: bool = False
-) -> dict[str, Iterator[clips.Clip]]:
-  """Clips of each split: from the prepared npz files if they are there, else BVH."""
-  names = [name for name in PREPARED.values() if (raw / name).is_file()]
-  if names and len(names) < len(PREPARED):
-    missing = sorted(set(PREPARED.values()) - set(names))
-    raise ValueError(
-      f"{raw}: got {', '.join(names)} without {', '.join(missing)}, expected all "
-      "three; add the missing files."
-    )
-  if names:
-    return {s: clips.read_prepared(raw / name) for s, name in PREPARED.items()}
-  takes = sorted(raw.rglob("*.bvh"))
-  if not takes:
-    raise ValueError(
-      f"{raw}: got neither {', '.join(PREPARED.values())} nor BVH files, expected one "
-      "of the two; put CMU takes such as 02_03.bvh there, in any folder structure."
-    )
-  stems: dict[str, pathlib.Path] = {}
-  splits: dict[str, list[pathlib.Path]] = {}
-  for path in takes:
-    subject, _ = retarget.take_name(path)
-    if path.stem in stems:
+          f"{path}: got a take without the skeleton of its subject, expected {name} in "
+          "the same tree; add it, or take the take away."
+        )
+    if (subject, trial) in found:
       raise ValueError(
-        f"{path}: got the take {path.stem} a second time, first in {stems[path.stem]}; "
-        "expected each take once, keep one."
+        f"{path}: got the take {subject:02d}_{trial:02d} a second time, first in "
+        f"{found[subject, trial].path}; expected each take once, keep one."
       )
-    stems[path.stem] = path
-    held_out = [split for split, subjects in HELD_OUT.items() if subject in subjects]
-    splits.setdefault(held_out[0] if held_out else "train", []).append(path)
-  actions = _read_index(raw)
-  return {
-    s: _read_takes(splits[s], actions, with_rotations) for s in PREPARED if s in splits
-  }
-
-
-def _read_takes(
-  paths: list[pathlib.Path], actions: dict, with_rotations: bool
-) -> Iterator[clips.Clip]:
-  empty = True
-  for path in paths:
-    action = actions.get(retarget.take_name(path), "unknown")
-    for clip in retarget.read_take(path, action, with_rotations=with_rotations):
-      empty = False
-      yield clip
-  if empty:
+    action = takes.ACTIONS.get((subject, trial)) or known.get((subject, trial))
+    found[subject, trial] = Take(path, skeleton, subject, action or "unknown")
+  if not found:
     raise ValueError(
-      f"{paths[0]}: got jumps faster than {bvh_maps.MAX_SPEED:g} m/s all through, here "
-      "and in every other take of the split, expected human motion; replace the files."
+      f"{raw}: got none of the takes, expected ASF/AMC files such as 02/02.asf with "
+      "02/02_01.amc, allasfamc.zip, or BVH files such as 02_03.bvh"
+      + ("." if every else "; of other subjects with the config 'all'.")
     )
+  lacking = sorted(set(takes.ACTIONS) - set(found))
+  if lacking and not every:
+    names = ", ".join(f"{s:02d}_{t:02d}" for s, t in lacking[:8])
+    logging.warning(
+      "cmu_mocap: %d of %d takes are not there (%s%s); scores on them are not those of "
+      "the released weights.",
+      *(len(lacking), len(takes.ACTIONS), names, ", ..." if len(lacking) > 8 else ""),
+    )
+  splits: dict[str, list[Take]] = {}
+  for (subject, trial), take in sorted(found.items()):
+    split = takes.split_of(subject, trial)
+    if split is not None:
+      splits.setdefault(split, []).append(take)
+  return {split: splits[split] for split in takes.SPLITS if split in splits}
 
 
-def _read_index(raw: pathlib.Path) -> dict[tuple[int, int], str]:
-  """What each take shows, from the index that comes with the BVH release."""
+def _files(raw: pathlib.Path) -> list[clips.Path]:
+  """All files below a folder or in a zip, sorted by path."""
+  if raw.is_dir():
+    old = [name for name in PREPARED if (raw / name).is_file()]
+    if old:
+      raise ValueError(
+        f"{raw}: got {', '.join(old)}, expected CMU's ASF/AMC files: the npz files of "
+        "earlier versions come from a conversion that lost the upper end of the torso "
+        "and of the forearms (12 and 9 cm); take allasfamc.zip of mocap.cs.cmu.edu."
+      )
+    files = sorted(path for path in raw.rglob("*") if path.is_file())
+    archives = [path for path in files if path.suffix.lower() == ".zip"]
+    if not archives or any(p.suffix.lower() in (".amc", ".bvh") for p in files):
+      return files
+    if len(archives) > 1:
+      raise ValueError(
+        f"{raw}: got {len(archives)} zip archives, expected one; name it in manual_dir."
+      )
+    # What lies beside the archive, such as an index of the actions, counts too.
+    return [*_files(archives[0]), *(p for p in files if p != archives[0])]
+  try:
+    archive = zipfile.ZipFile(raw)
+  except (zipfile.BadZipFile, OSError) as error:
+    raise ValueError(
+      f"{raw}: got a damaged archive ({error}), expected a zip of ASF/AMC files; "
+      "delete it and get it again."
+    ) from None
+  names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+  return [zipfile.Path(archive, name) for name in names]
+
+
+def _read_index(files: list[clips.Path]) -> dict[tuple[int, int], str]:
+  """What each take shows, from an index beside the files, for other takes than ours.
+
+  Read are the index of the BVH release (`cmu-mocap-index-*.txt`, a tab between take and
+  text) and a table `index.csv` with the columns take and description.
+  """
   actions = {}
-  for path in sorted(raw.rglob("cmu-mocap-index-*.txt")):
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-      number, _, action = line.partition("\t")
+  for path in files:
+    if path.name == "index.csv":
+      rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+      pairs = [(row.get("take") or "", row.get("description") or "") for row in rows]
+    elif path.name.startswith("cmu-mocap-index-") and path.name.endswith(".txt"):
+      lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+      pairs = [line.partition("\t")[::2] for line in lines]
+    else:
+      continue
+    for number, action in pairs:
       subject, _, trial = number.strip().partition("_")
       if subject.isdigit() and trial.isdigit() and action.strip():
         actions[int(subject), int(trial)] = action.strip()

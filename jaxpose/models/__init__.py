@@ -7,6 +7,7 @@ import flax.linen as nn
 from jaxpose.models import gla_gcn
 from jaxpose.models import glot
 from jaxpose.models import multiview
+from jaxpose.models import ray_lifter
 from jaxpose.models import resnet
 from jaxpose.models import temporal_convolution
 
@@ -15,6 +16,7 @@ MODELS = {
   "glot": glot.build,
   "multiview": multiview.build,
   "multiview_lifter": multiview.build_lifter,
+  "ray_lifter": ray_lifter.build,
   "spin_resnet50": resnet.build,
   "temporal_convolution": temporal_convolution.build,
 }
