@@ -234,17 +234,17 @@ def coarse(
   keys = jax.random.split(key, 3)
   step = jnp.exp(jax.random.uniform(keys[0], (b, 1), maxval=np.log(factor)))
   phase = step * jax.random.uniform(keys[1], (b, 1))
-  frame = jnp.arange(t, dtype=jnp.float32)
+  frame = jnp.arange(t, dtype=jnp.float32)[None]
   below = jnp.floor((frame - phase) / step) * step + phase
   share = (frame - below) / step
 
   def hat(at):  # weights of the frames around fractional ones
     at = jnp.clip(at, 0, t - 1)[..., None]
-    return jnp.maximum(1 - jnp.abs(at - frame), 0)
+    return jnp.maximum(1 - jnp.abs(at - frame[None]), 0)
 
   weights = (1 - share)[..., None] * hat(below) + share[..., None] * hat(below + step)
   kept = jax.random.bernoulli(keys[2], 0.5, (b, 1, 1))
-  weights = jnp.where(kept, jnp.eye(t), weights).astype(keypoints_2d.dtype)
+  weights = jnp.where(kept, jnp.eye(t)[None], weights).astype(keypoints_2d.dtype)
   return jnp.einsum("bst,btjc->bsjc", weights, keypoints_2d, precision="highest")
 
 

@@ -122,7 +122,7 @@ def resize(
   small = jax.random.uniform(keys[3], (b, 1), minval=0.0, maxval=1.0)
   low, high = _CHILD_STATURE
   size = jnp.where(child, low + (high - low) * small, size)
-  pairs = pairs * jnp.where(child, jnp.asarray(_CHILD) ** (1.3 - small), 1.0)
+  pairs = pairs * jnp.where(child, jnp.asarray([_CHILD]) ** (1.3 - small), 1.0)
   which = np.full(SKELETON.num_joints, -1)
   for i, names in enumerate(_PAIRS):
     which[[_INDEX(name) for name in names]] = i
@@ -186,7 +186,7 @@ def turn_joints(
     joints: metres.
     factor: on the angles.
   """
-  keys = iter(jax.random.split(key, 2 * (len(_TURNS) + len(_HINGES)) + len(_TURNS)))
+  keys = iter(jax.random.split(key, 3 * len(_TURNS) + len(_HINGES)))
   b, t = joints.shape[:2]
   for name, degrees, back in _TURNS:
     axis = _unit(jax.random.normal(next(keys), (b, 1, 3)))
@@ -217,7 +217,6 @@ def turn_joints(
     sure = jnp.clip((sine - 0.1) / 0.3, 0, 1)
     turn = geometry.axis_angle_to_matrix(sure * (wanted - bend) * normal / sine)
     joints = _turned(joints, turn, m, _below(middle))
-    next(keys)
   return joints
 
 

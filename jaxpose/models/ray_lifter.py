@@ -91,13 +91,19 @@ class RayLifter(nn.Module):
       hidden = layer(x, f"block_{i}_in", self.block_width)
       x = x + layer(hidden, f"block_{i}_out")
     j = self.num_joints
-    joints = nn.Dense(3 * j, name="joints")(x).reshape(b, j, 3)
+    small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
+    joints = nn.Dense(3 * j, kernel_init=small, name="joints")(x).reshape(b, j, 3)
     if not self.rays:
       return {"joints_3d": joints[:, None]}
-    camera = nn.Dense(2, name="camera")(x)
+    camera = nn.Dense(2, kernel_init=small, name="camera")(x)
     scale = nn.softplus(camera[:, :1, None] + 2.4)  # 2.5 at first
     nearness = 0.2 * nn.softplus(camera[:, 1:, None] + 0.54)  # of 5 m
-    seen = keypoints_2d[:, t // 2 if self.frame is None else self.frame]
+    # The keypoints of the frame, less what a detector has them wrong by: a filter over
+    # time that is drawn up for each joint.
+    frame = t // 2 if self.frame is None else self.frame
+    seen = keypoints_2d[:, frame]
+    taps = nn.Dense(t * j, kernel_init=small, name="taps")(x).reshape(b, t, j, 1)
+    seen = seen + (taps * (keypoints_2d - seen[:, None])).sum(1)
     depth = joints[..., 2:] - joints[:, self.root, None, 2:]
     lines = seen * (1 + nearness * depth) - seen[:, self.root, None]
     across = scale * lines + joints[..., :2] - joints[:, self.root, None, :2]
