@@ -120,7 +120,7 @@ def test_the_translation_puts_the_joints_where_the_keypoints_are(clip):
     image_size=SIZE,
     focal=900,
     body=None,
-    frame_rate=50,
+    fps=50,
     box_scale=1.2,
     boxes=False,
   )
@@ -377,7 +377,7 @@ POINTS, FEATURES = small_glot.keypoints(5), small_glot.features(5)
     (dict(shape="median"), "got shape='median', expected 'mean' or 'frame'."),
     (dict(focal=-2), "got focal=-2, expected a positive number."),
     (dict(focal=(900, 900)), "got focal=(900, 900), expected a positive number."),
-    (dict(frame_rate=None), "got frame_rate=None, expected a positive number."),
+    (dict(fps=0), "got fps=0, expected frames per second, a number above 0; leave it"),
     (dict(box_scale=np.nan), "got box_scale=nan, expected a positive number."),
   ],
 )

@@ -345,7 +345,7 @@ def test_programs_are_shared_by_recordings_of_any_length():
   for frames in (11, 9, 6):
     multiview(images[:frames], cameras=small_multiview.rig(), boxes=boxes[:frames])
   weights = small_multiview.weights()
-  programs = predict_views._programs(weights.module, True, WINDOW)
+  programs = predict_views._programs(weights.module, True)
   assert predict_views._programs.cache_info().misses == 1
   assert programs[0]._cache_size() == 1
 
