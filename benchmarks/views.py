@@ -148,6 +148,7 @@ def monocular(person, rig, reference, weights) -> list[str]:
       weights=weights,
       skeleton=person.skeleton,
       confidence=person.confidence[:, v],
+      fps=rig.fps,
       focal=float(rig.focal[v]),
       flip=True,  # as `predict` does by default
     )

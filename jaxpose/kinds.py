@@ -75,6 +75,20 @@ def load(
   )
 
 
+def frame_rate(data: PoseData | MultiviewData) -> float | None:
+  """Frames per second of the windows, that of the most frames; None if none says it."""
+  if isinstance(data, MultiviewData):
+    sources, lengths = data.sources, data.lengths
+  else:
+    sources, lengths = data.views, data.runs["last"] - data.runs["first"] + 1
+  frames: dict[float, int] = {}
+  for source, length in zip(sources, lengths, strict=True):
+    if source.fps > 0:
+      fps = round(source.fps, 3)  # records have it in single precision
+      frames[fps] = frames.get(fps, 0) + int(length)
+  return max(frames, key=frames.get, default=None)
+
+
 def splits(folder: str | os.PathLike) -> tuple[str, ...]:
   """Names of the splits of a built dataset."""
   import tensorflow_datasets as tfds

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from jaxpose import cameras
-from jaxpose import data as pose_data
+from jaxpose import frame_rates
 from jaxpose import framing
 from jaxpose import pretrained
 from jaxpose import scoring
@@ -24,6 +24,7 @@ def poses(
   batch_size: int,
   progress: str | None,
   focal: float | None = None,
+  fps: float | None = None,
 ) -> Float[np.ndarray, "t j 3"]:
   """Root-relative poses of normalised keypoints, each frame once, in bounded memory.
 
@@ -34,26 +35,20 @@ def poses(
     batch_size: windows at a time.
     progress: label of a progress bar; None shows none.
     focal: see `answer`.
+    fps: frames per second of the points; None: those of training.
   """
-  clip = pose_data.PoseData(
-    dict(keypoints_2d=points),
-    dict(first=np.zeros(1, np.int32), last=np.full(1, len(points) - 1, np.int32)),
-    (pose_data.View("clip", "", "", "", 0.0),),
-    model.skeleton,
-  )
+  t, places = len(points), offsets(model, fps)
   predict = predictor(model, flip)
   variables = jax.device_put(model.variables)
-  batch_size = min(batch_size, 1 << (len(points) - 1).bit_length())
-  batches = pose_data.evaluation_order(clip, batch_size)
-  total = -(-len(points) // batch_size)
+  batch_size = min(batch_size, 1 << (t - 1).bit_length())
   found = []
-  for index, mask in tqdm(batches, progress, total, unit="batch", disable=not progress):
-    batch = pose_data.gather(
-      clip.frames, clip.runs, index, model.window, model.lookahead
-    )
-    windows = batch["keypoints_2d"]
-    found.append(answer(predict, variables, model.skeleton, windows, focal)[mask])
-  return np.concatenate(found)
+  starts = range(0, t, batch_size)
+  for start in tqdm(starts, progress, unit="batch", disable=not progress):
+    # The last batch is filled up.
+    frames = np.minimum(np.arange(start, start + batch_size), t - 1)
+    windows = frame_rates.sample(points, frames[:, None] + places[None])
+    found.append(answer(predict, variables, model.skeleton, windows, focal))
+  return np.concatenate(found)[:t]
 
 
 def answer(
@@ -123,6 +118,13 @@ def framing_focal(
   if focal is None:
     focal = cameras.guess_focal(image_size)
   return 2 * float(focal) / max(image_size)
+
+
+def offsets(model: pretrained.Pretrained, fps: float | None) -> Float[np.ndarray, " w"]:
+  """`frame_rates.offsets` of a lifter; `fps` of its input, None: that of training."""
+  return frame_rates.offsets(
+    model.window, frames_after(model), frame_rates.ratio(fps, model.fps)
+  )
 
 
 def frames_after(model: pretrained.Pretrained) -> int:

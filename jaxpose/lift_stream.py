@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxpose import frame_rates
 from jaxpose import lift_network
 from jaxpose import predict_inputs
 from jaxpose import skeleton_maps
@@ -44,6 +45,8 @@ class LiftStream:
   Frames may be left out, as a slow reader of a camera does: say the `frame`. What is
   missing is put on the straight line between the frames where it was seen, or held
   after the last. Where nothing is missing the poses equal those of `predict.lift`.
+  Of video with another rate than in training, `fps` is to be said: the delay is that
+  of as much time, rounded up to frames.
   Memory does not grow.
 
   Attributes:
@@ -57,6 +60,7 @@ class LiftStream:
     *,
     image_size: Any,
     skeleton: str = "h36m17",
+    fps: Any = None,
     flip: bool = False,
     focal: Any = None,
     framed: bool | None = None,
@@ -68,6 +72,7 @@ class LiftStream:
       weights: of a model of joints.
       image_size: (width, height) in pixels.
       skeleton: of the keypoints.
+      fps: frames per second, by which frames are numbered.
       flip: average with the prediction of the mirrored input.
       focal: length of the camera in pixels, or None.
       framed: turn and zoom the camera to the person.
@@ -77,17 +82,19 @@ class LiftStream:
     self._size = predict_inputs.image_size(image_size)
     self._source, self.skeleton = skeletons.get(skeleton), model.skeleton
     self._matrix = skeleton_maps.joint_map(skeleton, model.skeleton.name)
-    self._least, self._window = min_confidence, model.window
-    self.latency = lift_network.frames_after(model)
+    self._least = min_confidence
+    self._offsets = lift_network.offsets(model, frame_rates.checked(fps))
+    self._middle = model.window - 1 - lift_network.frames_after(model)
+    self._before, self.latency = frame_rates.reach(self._offsets)
     self._predict = lift_network.predictor(model, flip)
     self._variables = jax.device_put(model.variables)
     self._focal = lift_network.framing_focal(model, framed, self._size, focal)
     self.reset()
-    self._run(np.zeros((self._window, self._source.num_joints, 2)))  # compiles
+    self._run(np.zeros((model.window, self._source.num_joints, 2)))  # compiles
 
   def reset(self) -> None:
     """Forgets everything: the next push begins another clip."""
-    # Twice the window, so that gaps which begin before it are filled like others.
+    # Twice what a window needs, so that gaps that begin before it are filled as well.
     self._past = collections.deque()
     self._held = np.full((self._source.num_joints, 2), np.nan)
     self._first = self._last = None
@@ -121,24 +128,23 @@ class LiftStream:
     self._last = frame
     self._held = np.where(seen[:, None], points, self._held)
     self._past.append((frame, points, seen))
-    while self._past[0][0] < frame - 2 * self._window:
+    while self._past[0][0] < frame - 2 * (self._before + 1 + self.latency):
       self._past.popleft()
     target = frame - self.latency
     if target < self._first or not np.isfinite(self._held).any():
       return None
-    numbers = np.arange(frame - self._window + 1, frame + 1)
-    window = self._filled(np.maximum(numbers, self._first))
+    window = self._filled(np.maximum(target + self._offsets, self._first))
     joints = self._run(window)
     known = np.isfinite(self._held).all(-1)
     return Pose(
       target,
       joints,
-      np.float32(self._matrix @ window[-1 - self.latency]),
+      np.float32(self._matrix @ window[self._middle]),
       np.float32((np.abs(self._matrix) @ known) / np.abs(self._matrix).sum(1)),
     )
 
   def _filled(self, numbers) -> np.ndarray:
-    """(t, k, 2) keypoints of the frames with these numbers."""
+    """(t, k, 2) keypoints at these numbers, which may lie between frames."""
     frames = np.asarray([frame for frame, _, _ in self._past])
     points = np.stack([points for _, points, _ in self._past])
     seen = np.stack([seen for _, _, seen in self._past])

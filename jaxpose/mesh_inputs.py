@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxpose import frame_rates
 from jaxpose import predict_inputs
 from jaxpose import pretrained
 from jaxpose import skeleton_maps
@@ -30,6 +31,15 @@ class Frames(NamedTuple):
   values: Float[np.ndarray, "*b j c"]
   confidence: Float[np.ndarray, "*b j"]
   boxes: Float[np.ndarray, "*b 1 4"]
+
+
+def windows(frames: Frames, at: Float[np.ndarray, "n w"]) -> Frames:
+  """Windows of a clip, with the leading axes (n, w); `at` are places in it."""
+  return Frames(
+    frame_rates.sample(frames.values, at),
+    frame_rates.least(frames.confidence, at),
+    frame_rates.sample(frames.boxes, at),
+  )
 
 
 def glot_weights(weights) -> pretrained.Pretrained:

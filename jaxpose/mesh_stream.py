@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxpose import crops
+from jaxpose import frame_rates
 from jaxpose import mesh_inputs
 from jaxpose import predict_inputs
 from jaxpose import predict_mesh
@@ -23,8 +24,10 @@ class MeshStream:
   rest = stream.flush()  # the last seven
 
   The network sees 8 frames before the one that it is about and 7 after it, so the frame
-  pushed seven pushes ago comes out, see `latency`. What comes out equals `mesh` with
-  shape="frame" but for rounding, gaps included, since they are filled within a window.
+  pushed seven pushes ago comes out, see `latency`; with another rate than in training
+  (`fps`) it is that of as much time, rounded up to frames. What comes out equals `mesh`
+  with shape="frame" but for rounding, gaps included, since they are filled within a
+  window.
   Two things need the future. With shape="mean" the shape is the mean over the frames so
   far; and of frames before the first window that shows somebody, which `mesh` gives
   that window's pose, the network's answer to an empty window comes out. They are not
@@ -42,7 +45,7 @@ class MeshStream:
     focal: Any = None,
     body: str | os.PathLike | None = None,
     shape: str = "frame",
-    frame_rate: Any = 50.0,
+    fps: Any = None,
     min_confidence: float = 0.3,
   ):
     """Compiles the network for one window; see `predict.mesh` for the arguments.
@@ -56,7 +59,7 @@ class MeshStream:
       focal: in pixels.
       body: name or path.
       shape: "frame", or "mean" over the frames so far.
-      frame_rate: frames per second.
+      fps: frames per second.
       min_confidence: a keypoint with less is missing.
     """
     if shape not in ("mean", "frame"):
@@ -66,7 +69,7 @@ class MeshStream:
       image_size=image_size,
       focal=focal,
       body=body,
-      frame_rate=frame_rate,
+      fps=fps,
       box_scale=box_scale,
       boxes=boxes,
     )
@@ -77,14 +80,16 @@ class MeshStream:
         raise ValueError("got boxes=True, expected it with weights that read features.")
       self._skeleton = skeletons.get(skeleton)
       self._map = mesh_inputs.available_map(skeleton, module.input_map)
+    self._offsets = self._setup.offsets
+    self._before, self._after = frame_rates.reach(self._offsets)
     self._reset()
-    self._window = self._windows_of(self._frame(None, None, None))
-    predict_mesh.estimate(self._setup, self._window)  # compiles
+    self._past = self._repeated(self._frame(None, None, None))
+    self._estimate()  # compiles
 
   @property
   def latency(self) -> int:
     """Frames after a frame that must be pushed before it comes out."""
-    return self._setup.model.window - 1 - self._setup.middle
+    return self._after
 
   def push(self, frame: Any, *, confidence: Any = None, box: Any = None) -> Mesh | None:
     """Takes a frame; gives the one `latency` frames before it, if there is one.
@@ -97,10 +102,10 @@ class MeshStream:
     """
     new = self._frame(frame, confidence, box)
     if not self._pushed:
-      self._window = self._windows_of(new)
-    for window, value in zip(self._window, new, strict=True):
-      window[0, :-1] = window[0, 1:]
-      window[0, -1] = value[0]
+      self._past = self._repeated(new)
+    for past, value in zip(self._past, new, strict=True):
+      past[:-1] = past[1:]
+      past[-1] = value[0]
     self._pushed += 1
     return self._result() if self._pushed > self.latency else None
 
@@ -109,8 +114,8 @@ class MeshStream:
     left = min(self._pushed, self.latency)
     results = []
     for step in range(self.latency if left else 0):
-      for window in self._window:
-        window[0, :-1] = window[0, 1:]  # the last frame stays, and so is repeated
+      for past in self._past:
+        past[:-1] = past[1:]  # the last frame stays, and so is repeated
       # A short clip reaches the middle of the window later.
       if step >= self.latency - left:
         results.append(self._result())
@@ -121,10 +126,15 @@ class MeshStream:
     self._pushed, self._last = 0, None
     self._weight, self._sum = 0.0, 0.0
 
-  def _windows_of(self, frame: Frames) -> Frames:
-    """A window, with a batch axis, of one frame again and again."""
-    length = self._setup.model.window
-    return Frames(*(np.repeat(array[:, None], length, 1) for array in frame))
+  def _repeated(self, frame: Frames) -> Frames:
+    """As many frames as a window needs, all of them this one."""
+    length = self._before + 1 + self._after
+    return Frames(*(np.repeat(array, length, 0) for array in frame))
+
+  def _estimate(self) -> predict_mesh.Estimates:
+    """Of the newest frame whose window is known."""
+    at = (self._before + self._offsets)[None]
+    return predict_mesh.estimate(self._setup, mesh_inputs.windows(self._past, at))
 
   def _frame(self, frame, confidence, box) -> Frames:
     """Checked, with a time axis of 1."""
@@ -173,7 +183,7 @@ class MeshStream:
     return points[None]
 
   def _result(self) -> Mesh:
-    found = predict_mesh.estimate(self._setup, self._window)
+    found = self._estimate()
     if not found.empty[0]:
       self._last = found
     elif self._last is not None:

@@ -15,6 +15,7 @@ from jaxtyping import Bool
 from jaxtyping import Float
 
 from jaxpose import boxes as box_files
+from jaxpose import frame_rates
 from jaxpose import multiview_calibration
 from jaxpose import multiview_recordings
 from jaxpose import multiview_records
@@ -186,4 +187,6 @@ def _arrays(images, *, cameras, boxes, fps) -> Clip:
     for frame in np.flatnonzero(wanted):
       yield [part[frame] for part in arrays]
 
-  return Clip(Views(names, sizes, cameras), boxes, present, float(fps or 0), read)
+  return Clip(
+    Views(names, sizes, cameras), boxes, present, frame_rates.checked(fps) or 0.0, read
+  )

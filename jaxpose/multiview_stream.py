@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxpose import boxes as box_files
+from jaxpose import frame_rates
 from jaxpose import multiview_calibration
 from jaxpose import multiview_placing
 from jaxpose import multiview_recordings
@@ -46,7 +47,7 @@ class MultiviewStream:
     unit: str = "m",
     up: str = "z",
     reference: str | None = None,
-    fps: float | int = 0,
+    fps: Any = None,
   ):
     """Compiles the network for one instant.
 
@@ -60,7 +61,7 @@ class MultiviewStream:
       unit: of length in a file: "m", "cm" or "mm".
       up: axis of the file's world that points up: "z", "-z", "y" or "-y".
       reference: see `predict.multiview`.
-      fps: frames per second, for the results.
+      fps: frames per second, see `predict.multiview`.
 
     Raises:
       ValueError: the network is of another kind, or the cameras do not fit.
@@ -72,7 +73,8 @@ class MultiviewStream:
         "got weights of a network that looks ahead, expected one with causal=True; "
         "predict.multiview takes this one, or train with --config.model.causal=True."
       )
-    self._fps = float(fps)
+    self._fps = frame_rates.checked(fps) or 0.0
+    self._ratio = self._setup.ratio(self._fps)
     self._calibrated, self._views = _views(cameras, views, unit, up)
     predict_views.require_rig(self._setup, self._views)
     self._reference = predict_views.reference_index(self._views, reference)
@@ -86,7 +88,7 @@ class MultiviewStream:
   @property
   def window(self) -> int:
     """Frames that the network remembers, the one just pushed included."""
-    return self._setup.window
+    return self._setup.span(self._ratio)
 
   def reset(self) -> None:
     """Forgets what was pushed; the next push begins another recording."""
@@ -165,13 +167,16 @@ class MultiviewStream:
     )
     self._pushed = min(self._pushed + 1, self.window)
     # The memory ends with this frame; before it is full, the stream begins within it.
-    start = np.asarray([self.window - self._pushed])
-    out = predict_views.relate(setup, self._memory, start, self._rig, self._reference)
+    before = np.round((self._pushed - 1) / self._ratio, 6)
+    row = min(setup.window - 1, int(before))
+    at = self.window - 1 + (np.arange(setup.window) - row) * self._ratio
+    at = frame_rates.nearest(at)[None]
+    out = predict_views.relate(setup, self._memory, at, self._rig, self._reference)
     return multiview_placing.put_together(
       views,
       boxes[None],
       seen[None],
-      {key: array[:, self._pushed - 1] for key, array in out.items()},
+      {key: array[:, row] for key, array in out.items()},
       size=setup.size,
       skeleton=setup.model.skeleton,
       turned=setup.turned,

@@ -26,6 +26,7 @@ from jaxtyping import Bool
 from jaxtyping import Float
 
 from jaxpose import crops
+from jaxpose import frame_rates
 from jaxpose import lift_network
 from jaxpose import mesh_inputs
 from jaxpose import predict_inputs
@@ -104,6 +105,7 @@ def lift(
   weights: Any,
   skeleton: str = "h36m17",
   confidence: Any = None,
+  fps: Any = None,
   flip: bool = False,
   focal: Any = None,
   framed: bool | None = None,
@@ -123,12 +125,14 @@ def lift(
   as landscape ones are, people would be far larger than in training.
 
   Args:
-    keypoints_2d: (frames, joints, 2) pixels, x right, y down, at the frame rate that
-      the weights were trained on (50 frames/s for the datasets of this project).
+    keypoints_2d: (frames, joints, 2) pixels, x right, y down.
     image_size: (width, height) in pixels.
     weights: a released name or a path (see `pretrained.load`), or what it returned.
     skeleton: of the keypoints; mapped to the model's where it is another.
     confidence: (frames, joints) of the keypoints, or None.
+    fps: frames per second of the keypoints. Where the weights say theirs, the network
+      sees each frame in a window of that rate (`jaxpose.frame_rates`). None: as if the
+      keypoints had the rate of training.
     flip: average with the prediction of the mirrored input: twice the time.
     focal: length of the camera in pixels. None: as `cameras.guess_focal` says.
     framed: see each window as if the camera had been turned to the person and zoomed
@@ -150,7 +154,7 @@ def lift(
   for name, value, least in (("batch_size", batch_size, 1), ("max_gap", max_gap, 0)):
     if value < least:
       raise ValueError(f"got {name}={value}, expected at least {least}.")
-  model = predict_inputs.lifter(weights)
+  fps, model = frame_rates.checked(fps), predict_inputs.lifter(weights)
   made_of = skeleton_maps.joint_map(skeleton, model.skeleton.name) != 0
   needed = made_of.any(0)
 
@@ -167,7 +171,7 @@ def lift(
   points = predict_inputs.on_screen(points, width, height).astype(np.float32)
   points = skeleton_maps.convert(points, skeleton, model.skeleton.name)
   focal = lift_network.framing_focal(model, framed, (width, height), focal)
-  joints = lift_network.poses(model, points, flip, batch_size, progress, focal)
+  joints = lift_network.poses(model, points, flip, batch_size, progress, focal, fps)
   filled = (missing[:, None] & made_of).any(-1)
   valid = (gaps <= max_gap).all(-1)
   names = [source.joints[j] for j in np.flatnonzero(needed)]
@@ -191,7 +195,7 @@ def mesh(
   focal: Any = None,
   body: str | os.PathLike | None = None,
   shape: str = "mean",
-  frame_rate: Any = 50.0,
+  fps: Any = None,
   batch_size: int = 64,
   min_confidence: float = 0.3,
   progress: str | None = None,
@@ -222,7 +226,8 @@ def mesh(
     body: name or path, see `body_files.load`. None: the one that the weights name.
     shape: "mean": one body for the clip, the mean of the frames' betas weighted by the
       confidence of their keypoints; "frame": as the network has it for each.
-    frame_rate: frames per second, for files; the network takes frames as they come.
+    fps: frames per second of the input, for the network as in `lift`, and for files;
+      None: as in training, 50 where the weights do not say.
     batch_size: windows at a time, as in `lift`.
     min_confidence: a keypoint with less is missing.
     progress: label of a progress bar; None shows none.
@@ -240,7 +245,7 @@ def mesh(
     image_size=image_size,
     focal=focal,
     body=body,
-    frame_rate=frame_rate,
+    fps=fps,
     box_scale=box_scale,
     boxes=boxes is not None,
   )

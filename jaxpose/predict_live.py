@@ -131,6 +131,7 @@ def live(
         view_model,
         image_size=clip.image_size,
         skeleton=detector.skeleton,
+        fps=clip.fps,
         focal=clip.focal,
       )
       return LivePerson(lifts, clip.fps, clip.image_size, clip.focal, options)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from jaxpose import body as smpl
 from jaxpose import body_files
-from jaxpose import clip_windows
+from jaxpose import frame_rates
 from jaxpose import keypoint_crops
 from jaxpose import mesh_inputs
 from jaxpose import predict_inputs
@@ -31,6 +31,7 @@ from jaxpose.meshes import Mesh
 # Of a keypoint that was interpolated, in the fit of the translation. It matters in
 # frames in which nothing is seen.
 _INTERPOLATED = 0.01
+_FPS = 50.0  # of files, where nobody says it
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class Setup:
     body: name or path.
     joint_body: the vertices of it that joints need.
     joint_map: from its 49 joints to the network's keypoints.
-    frame_rate: frames per second.
+    frame_rate: frames per second of the input.
   """
 
   model: pretrained.Pretrained
@@ -69,6 +70,13 @@ class Setup:
     """Frame of a window that it is about."""
     return self.model.window // 2
 
+  @property
+  def offsets(self) -> Float[np.ndarray, " w"]:
+    """Places of a window's frames, see `frame_rates`."""
+    after = self.model.window - 1 - self.middle
+    ratio = frame_rates.ratio(self.frame_rate, self.model.fps)
+    return frame_rates.offsets(self.model.window, after, ratio)
+
   def run(self, values: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
     """The network's answer to a batch of windows."""
     run = _program(self.model.module.clone(body=None))
@@ -77,9 +85,7 @@ class Setup:
     }
 
 
-def setup(
-  weights, *, image_size, focal, body, frame_rate, box_scale, boxes: bool
-) -> Setup:
+def setup(weights, *, image_size, focal, body, fps, box_scale, boxes: bool) -> Setup:
   """Checks what does not depend on the frames.
 
   Args:
@@ -87,16 +93,13 @@ def setup(
     image_size: needed for keypoints and with boxes.
     focal: or None.
     body: or None.
-    frame_rate: of the clip.
+    fps: of the clip, or None.
     box_scale: of boxes.
     boxes: whether there are boxes.
   """
   model = mesh_inputs.glot_weights(weights)
-  for name, value in (
-    ("focal", focal),
-    ("frame_rate", frame_rate),
-    ("box_scale", box_scale),
-  ):
+  fps = frame_rates.checked(fps)
+  for name, value in (("focal", focal), ("box_scale", box_scale)):
     if not (value is None and name == "focal"):
       if not isinstance(value, (int, float, np.number)) or not 0 < value < np.inf:
         raise ValueError(f"got {name}={value!r}, expected a positive number.")
@@ -116,7 +119,7 @@ def setup(
     name,
     smpl.for_joints(body_files.load(name)),
     joint_map,
-    float(frame_rate),
+    float(fps or model.fps or _FPS),
   )
 
 
@@ -218,13 +221,13 @@ def estimate_clip(
 ) -> Estimates:
   """Every frame of a clip, in batches of one size, the last one padded."""
   t = len(frames.values)
-  windows = clip_windows.held_at_ends(t, setup.model.window)
+  offsets = setup.offsets
   batch_size = min(batch_size, 1 << (t - 1).bit_length())
   found = []
   starts = range(0, t, batch_size)
   for start in tqdm(starts, progress, unit="batch", disable=not progress):
     chosen = np.minimum(np.arange(start, start + batch_size), t - 1)
-    part = estimate(setup, Frames(*(array[windows[chosen]] for array in frames)))
+    part = estimate(setup, mesh_inputs.windows(frames, chosen[:, None] + offsets[None]))
     found.append(part.take(np.arange(min(batch_size, t - start))))
   return Estimates(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 

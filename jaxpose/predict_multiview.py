@@ -66,8 +66,9 @@ def multiview(
       None: not calibrated.
     boxes: of arrays: (frames, views, 4) of the person, (cx, cy, w, h) in pixels, NaN
       where the person is not seen; None: the whole pictures.
-    fps: of arrays: frames per second, for files and animations alone; the network takes
-      frames as they come, best at the rate that it was trained on.
+    fps: of arrays: frames per second, for files and animations, and where the weights
+      say theirs for the network: pictures cannot be interpolated, it sees those nearest
+      to the times of its own rate. None: as if they had the rate of training.
     views: of a folder: names of the cameras to use; None: all.
     reference: name of the camera whose axes 3D poses have where the network reads no
       cameras; None: the first.

@@ -156,7 +156,7 @@ def _bodies(
         confidence=confidence,
         skeleton=track.skeleton,
         focal=clip.focal,
-        frame_rate=clip.fps,
+        fps=clip.fps,
         progress=label and label % "body",
       )
   else:

@@ -143,6 +143,7 @@ def lift(
     weights=model,
     skeleton=track.skeleton,
     confidence=confidence,
+    fps=clip.fps,
     flip=flip,
     focal=clip.focal,
     min_confidence=MIN_CONFIDENCE,

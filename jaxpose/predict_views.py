@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Int
 from jaxtyping import UInt8
 from tqdm import tqdm
 
+from jaxpose import frame_rates
 from jaxpose import multiview_plan
 from jaxpose import predict_inputs
 from jaxpose import pretrained
@@ -49,6 +51,14 @@ class Setup:
   def window(self) -> int:
     """Frames that it sees at a time."""
     return self.model.window
+
+  def ratio(self, fps: float) -> float:
+    """Of the rates, see `frame_rates`; 0 frames per second are not known."""
+    return frame_rates.ratio(fps, self.model.fps)
+
+  def span(self, ratio: float) -> int:
+    """Frames of the input from the first to the last that a window may need."""
+    return int(np.ceil(np.round((self.window - 1) * ratio, 6))) + 1
 
   @property
   def lifts(self) -> bool:
@@ -161,7 +171,7 @@ def _encode(module, variables, images, present, intrinsics, rig):
 
 # Keyed by the module's fields, not its variables: weights of one architecture share it.
 @functools.lru_cache(maxsize=8)
-def _programs(module, lifts: bool, window: int):
+def _programs(module, lifts: bool):
   """Two programs: `remember` new frames, and `relate` windows of the memory."""
 
   @jax.jit
@@ -172,9 +182,8 @@ def _programs(module, lifts: bool, window: int):
     return jax.tree.map(lambda a, b: jnp.concatenate([a[:, count:], b], 1), memory, new)
 
   @jax.jit
-  def relate(variables, memory, starts, rig, reference):
-    length, b = memory.present.shape[1], len(starts)
-    at = starts[:, None] + jnp.arange(window)[None]
+  def relate(variables, memory, at, rig, reference):
+    length, b = memory.present.shape[1], len(at)
     inside = (at >= 0) & (at < length)
     at = jnp.clip(at, 0, length - 1)
     taken = jax.tree.map(lambda a: jnp.moveaxis(a[:, at], 0, 1), memory)
@@ -214,14 +223,14 @@ def remember(
   rig,
 ) -> Memory:
   """The memory with these frames at its end, and as many fewer at its beginning."""
-  program, _ = _programs(setup.model.module, setup.lifts, setup.window)
+  program, _ = _programs(setup.model.module, setup.lifts)
   return program(setup.variables, memory, images, present, np.float32(intrinsics), rig)
 
 
 def relate(
-  setup: Setup, memory: Memory, starts: np.ndarray, rig, reference: int
+  setup: Setup, memory: Memory, at: Int[np.ndarray, "b t"], rig, reference: int
 ) -> dict[str, np.ndarray]:
-  """What the network says of windows that begin at these places of the memory.
+  """What the network says of windows that hold these places of the memory.
 
   Places outside of the memory count as missing.
 
@@ -229,8 +238,8 @@ def relate(
     keypoints_2d: (b, t, v, j, 2) crop units; scores: (b, t, v, j); and of a network
     with a 3D stage joints_3d: (b, t, j, 3).
   """
-  _, program = _programs(setup.model.module, setup.lifts, setup.window)
-  out = program(setup.variables, memory, np.int32(starts), rig, reference)
+  _, program = _programs(setup.model.module, setup.lifts)
+  out = program(setup.variables, memory, np.int32(at), rig, reference)
   return {key: np.asarray(array) for key, array in out.items()}
 
 
@@ -242,14 +251,17 @@ def run(
   At most `batch_size` frames of pictures, and a window more of tokens, are in memory.
   """
   t, v = clip.present.shape
-  size, window = setup.size, setup.window
+  size, ratio = setup.size, setup.ratio(clip.fps)
   chunk = min(batch_size, 1 << (t - 1).bit_length())
-  windows = multiview_plan.plan(t, window, setup.model.module.causal)
-  group = -(-windows.ready // chunk) - 1
+  causal = setup.model.module.causal
+  windows = multiview_plan.plan(t, setup.window, causal, ratio)
+  at = frame_rates.nearest(windows.at)
+  newest = np.arange(t) if causal else np.minimum(at[:, -1], t - 1)
+  group = newest // chunk
   most = int(np.bincount(group).max())
   rig = rig_of(setup, clip.views)
   intrinsics = clip.views.crop_intrinsics(clip.boxes, size)
-  memory = empty(setup, v, window - 1 + chunk)
+  memory = empty(setup, v, setup.span(ratio) - 1 + chunk)
   pictures = clip.read(np.ones(t, bool))
   found: dict[str, np.ndarray] = {}
   with tqdm(total=t, desc=progress, unit="frame", disable=not progress) as bar:
@@ -268,12 +280,12 @@ def run(
       if len(mine):
         padded = np.append(mine, np.repeat(mine[-1:], most - len(mine)))
         oldest = (number + 1) * chunk - memory.present.shape[1]
-        out = relate(setup, memory, windows.start[padded] - oldest, rig, reference)
-        for i, window_index in enumerate(mine):
-          start, first, last, _ = (int(a[window_index]) for a in windows)
-          for key, array in out.items():
-            if key not in found:
-              found[key] = np.zeros((t, *array.shape[2:]), array.dtype)
-            found[key][first:last] = array[i, first - start : last - start]
+        out = relate(setup, memory, at[padded] - oldest, rig, reference)
+        asked = np.flatnonzero(np.isin(windows.window, mine))
+        place = np.searchsorted(mine, windows.window[asked])
+        for key, array in out.items():
+          if key not in found:
+            found[key] = np.zeros((t, *array.shape[2:]), array.dtype)
+          found[key][asked] = array[place, windows.row[asked]]
       bar.update(len(frames))
   return found

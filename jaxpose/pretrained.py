@@ -61,6 +61,12 @@ class Pretrained:
     return self.info.get("lookahead")
 
   @property
+  def fps(self) -> float | None:
+    """Frames per second of the windows in training; None if they are not known."""
+    fps = self.info.get("fps")
+    return None if fps is None else float(fps)
+
+  @property
   def framed(self) -> bool:
     """Whether the model knows windows that are framed alone (`config.data.framed`)."""
     return bool(self.info.get("framed"))
@@ -227,6 +233,8 @@ def _from_run(workdir: pathlib.Path, step) -> Pretrained:
   for key in ("builder_config", "data_dir", "manual_dir"):
     info[key] = config["data"][key]
   # Older runs have none.
+  if config.get("fps"):
+    info["fps"] = config["fps"]
   for key in ("views", "crop_size", "stride", "lookahead", "framed"):
     if key in config["data"]:
       info[key] = config["data"][key]

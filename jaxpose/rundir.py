@@ -99,6 +99,8 @@ def _differences(old: dict, new: dict):
   # Runs older than a knob had its default.
   knobs = _flat({key: base[key] for key in ("data", "augment", "augment_views")})
   a, b = knobs | _flat(old), knobs | _flat(new)
+  if "fps" not in a:  # nor did they say the frame rate of their data
+    b.pop("fps", None)
   for key in sorted(a.keys() | b.keys()):
     top, _, rest = key.partition(".")
     if top in _FREE or top == "command" or (top == "data" and rest in _FREE_DATA):

@@ -133,7 +133,8 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
   if config.init_spin is not None and not has_checkpoint(workdir):
     state = start_from_spin(state, tx, config.init_spin)
   rng = jax.random.key(config.seed + 1)
-  workdir = claim_workdir(workdir, config, skeleton=data.skeleton.name)
+  facts = dict(skeleton=data.skeleton.name, fps=kinds.frame_rate(data))
+  workdir = claim_workdir(workdir, config, **facts)
 
   scores: dict[str, float] = {}
   with Checkpoints(workdir) as checkpoints, Interrupt() as interrupt:

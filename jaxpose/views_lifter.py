@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxpose import frame_rates
 from jaxpose import multiview_crops
 from jaxpose import multiview_motion
 from jaxpose import multiview_placing
@@ -24,7 +25,6 @@ from jaxpose.views_source import Rig
 
 RELEASED = "multiview_lifter_cmu_8"
 RATE = 12.5  # frames per second that it was trained on, if the weights do not say
-_TRAINING_FPS = 50.0  # of motion, of which every `stride`th frame was taken
 _SIZE = 64  # pixels of a crop that is never cut out
 _FEW = 5  # joints that make a view
 _BATCH = 64  # windows
@@ -61,39 +61,35 @@ def lift(
 ) -> tuple[Float[np.ndarray, "t j 3"], Skeleton]:
   """Joints in the world, NaN where nobody is seen, and their skeleton.
 
-  The network is shown as many frames a second as in training, in every phase; each
-  frame is taken from the window in whose middle it is nearest.
+  The network is shown as many frames a second as in training, on the line between the
+  recording's where these are others; each frame is taken from the window in whose
+  middle it is nearest.
   """
   target = model.skeleton
   pixels = skeleton_maps.convert(person.pixels, person.skeleton, target.name)
   scores = skeleton_maps.convert_confidence(
     person.confidence, person.skeleton, target.name
   )
-  seen = scores >= MIN_CONFIDENCE
-  present = seen.sum(-1) >= _FEW
-  inputs = _inputs(pixels, scores, seen, present, rig)
-  step = max(round(rig.fps / _rate(model)), 1)
-  joints = np.zeros((*pixels.shape[:1], *pixels.shape[2:3], 3))
-  for phase in range(min(step, rig.count)):
-    joints[phase::step] = _phase(
-      {key: array[phase::step] for key, array in inputs.items()}, rig, model
-    )
+  present = _present(scores)
+  joints = _relative(pixels, scores, rig, model)
   joints = joints - joints[:, target.root, None]
+  scores = np.float32(np.where(present[..., None], scores, 0))
   place = multiview_placing.root(
-    joints, rig.rays(pixels), inputs["scores"], rig.rotation, rig.position
+    joints, rig.rays(pixels), scores, rig.rotation, rig.position
   )
   joints = joints + place[:, None]
   return np.where(present.any(1)[:, None, None], joints, np.nan), target
 
 
-def _rate(model) -> float:
-  stride = model.info.get("stride")
-  return _TRAINING_FPS / stride if stride else RATE
+def _present(scores) -> np.ndarray:
+  """Which views show somebody."""
+  return (scores >= MIN_CONFIDENCE).sum(-1) >= _FEW
 
 
-def _inputs(pixels, scores, seen, present, rig: Rig) -> dict[str, np.ndarray]:
+def _inputs(pixels, scores, rig: Rig) -> dict[str, np.ndarray]:
   """Keypoints (t, v, j, 2) in crop units, scores, view_mask, intrinsics."""
   t, v, *_ = pixels.shape
+  seen, present = scores >= MIN_CONFIDENCE, _present(scores)
   count = np.maximum(seen.sum(-1), 1)[..., None]
   middle = np.where(seen[..., None], pixels, 0).sum(-2) / count
   points = np.where(seen[..., None], pixels, middle[..., None, :])
@@ -112,21 +108,27 @@ def _inputs(pixels, scores, seen, present, rig: Rig) -> dict[str, np.ndarray]:
   )
 
 
-def _phase(inputs: dict, rig: Rig, model) -> np.ndarray:
-  """(t, j, 3) of frames at the rate of training, relative to the root."""
-  count, window = len(inputs["view_mask"]), model.window
-  plan = multiview_plan.plan(count, window, getattr(model.module, "causal", False))
-  at = np.minimum(plan.start[:, None] + np.arange(window)[None], count - 1)
-  there = plan.start[:, None] + np.arange(window)[None] < count
+def _relative(pixels, scores, rig: Rig, model) -> np.ndarray:
+  """(t, j, 3) relative to the root."""
+  count, window = len(pixels), model.window
+  ratio = frame_rates.ratio(rig.fps, model.fps or RATE)
+  causal = getattr(model.module, "causal", False)
+  plan = multiview_plan.plan(count, window, causal, ratio)
   run = _program(model.module)
   found = np.zeros((count, model.skeleton.num_joints, 3))
-  for first in range(0, len(at), _BATCH):
-    rows = np.arange(first, first + _BATCH if len(at) > _BATCH else len(at))
-    rows = np.minimum(rows, len(at) - 1)  # the last batch is filled up
-    windows = {k: np.swapaxes(a[at[rows]], 1, 2) for k, a in inputs.items()}
-    mask = windows["view_mask"] & there[rows][:, None]
+  size = min(len(plan.at), _BATCH)
+  for first in range(0, len(plan.at), size):
+    # The last batch is filled up.
+    at = plan.at[np.minimum(np.arange(first, first + size), len(plan.at) - 1)]
+    points, sure = frame_rates.sample(pixels, at), frame_rates.least(scores, at)
+    flat = (array.reshape(-1, *array.shape[2:]) for array in (points, sure))
+    windows = {
+      key: np.swapaxes(array.reshape(size, window, *array.shape[1:]), 1, 2)
+      for key, array in _inputs(*flat, rig).items()
+    }
+    mask = windows["view_mask"] & (at <= count - 1)[:, None]
     turn, place = (
-      np.float32(np.broadcast_to(a[None], (len(rows), *a.shape)))
+      np.float32(np.broadcast_to(a[None], (size, *a.shape)))
       for a in (rig.rotation, rig.position)
     )
     out = run(
@@ -134,9 +136,8 @@ def _phase(inputs: dict, rig: Rig, model) -> np.ndarray:
       *(windows["keypoints"], windows["scores"], mask),
       *(turn, place, windows["intrinsics"]),
     )
-    for row, pose in zip(rows, np.asarray(out), strict=True):
-      frames = slice(plan.first[row], plan.last[row])
-      found[frames] = pose[np.arange(count)[frames] - plan.start[row]]
+    asked = np.flatnonzero((plan.window >= first) & (plan.window < first + size))
+    found[asked] = np.asarray(out)[plan.window[asked] - first, plan.row[asked]]
   return found
 
 

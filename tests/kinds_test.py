@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 
 from jaxpose import data
@@ -46,3 +48,17 @@ def test_motion_is_loaded_from_one_camera_each_or_from_several(tiny_data_dir):
   assert kinds.of(several.frames) is kinds.VIEWS
   assert several.num_views == len({view.camera for view in one.views})
   assert np.isfinite(several.clips["keypoints_2d"]).all()
+  assert (kinds.frame_rate(one), kinds.frame_rate(several)) == (50.0, 25.0)
+
+
+def test_the_frame_rate_is_that_of_most_frames():
+  poses = small_data.pose_data()
+  lengths = poses.runs["last"] - poses.runs["first"] + 1
+  views = [view._replace(fps=25.0) for view in poses.views]
+  longest = int(np.argmax(lengths))
+  views[longest] = views[longest]._replace(fps=float(np.float32(29.97)))
+  mixed = dataclasses.replace(poses, views=tuple(views))
+  most = 2 * lengths[longest] > lengths.sum()
+  assert kinds.frame_rate(mixed) == (29.97 if most else 25.0)
+  unknown = tuple(view._replace(fps=0.0) for view in views)
+  assert kinds.frame_rate(dataclasses.replace(poses, views=unknown)) is None

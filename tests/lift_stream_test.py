@@ -95,6 +95,34 @@ def test_what_is_lost_is_held_and_what_was_never_seen_is_in_the_middle(weights, 
   np.testing.assert_allclose(pose.keypoints_2d[3], middle, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+  ("fps", "latency"), [(24, 7), (29.97, 8), (30, 8), (50, 13), (60, 16), (120, 32)]
+)
+def test_another_rate_gives_the_poses_of_the_clip(weights, clip, fps, latency):
+  at_50 = dataclasses.replace(weights, info=weights.info | dict(fps=50.0))
+  stream, found = streamed(at_50, clip, range(60), fps=fps)
+  assert stream.latency == latency  # as long as 13 frames of 50 a second
+  assert [pose.frame for pose in found] == list(range(60 - latency))
+  whole = predict.lift(clip, image_size=SIZE, weights=at_50, fps=fps).joints_3d
+  joints = np.stack([pose.joints_3d for pose in found])
+  np.testing.assert_allclose(joints, whole[: len(joints)], atol=2e-5)
+  np.testing.assert_allclose(found[20].keypoints_2d, clip[20], atol=1e-3)
+  assert len(stream._past) <= 2 * (2 * latency + 1) + 1
+
+
+def test_causal_weights_have_no_delay_at_any_rate(causal, clip):
+  model = dataclasses.replace(causal, info=causal.info | dict(fps=50.0))
+  taken = [i for i in range(60) if i % 3 != 1]
+  stream, found = streamed(model, clip, taken, fps=30)
+  assert stream.latency == 0
+  gapped = clip.copy()
+  gapped[1::3] = 0
+  for pose in found[::7]:
+    part = gapped[: pose.frame + 1]
+    whole = predict.lift(part, image_size=SIZE, weights=model, fps=30)
+    np.testing.assert_allclose(pose.joints_3d, whole[-1], atol=2e-5)
+
+
 def test_memory_does_not_grow(weights, clip):
   stream = predict.LiftStream(weights, image_size=SIZE)
   for i in range(300):
@@ -122,5 +150,7 @@ def test_bad_input_is_told_in_a_sentence(weights, clip):
     ValueError, match="got the frame 7 after frame 7, expected a later"
   ):
     stream.push(clip[0], frame=7)
+  with pytest.raises(ValueError, match="got fps=0, expected frames per second"):
+    predict.LiftStream(weights, image_size=SIZE, fps=0)
   with pytest.raises(ValueError, match="got weights of the model 'glot', expected"):
     predict.LiftStream(small_glot.weights(), image_size=SIZE)

@@ -1,5 +1,6 @@
 """Frame by frame comes out what the whole clip gives."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -25,12 +26,12 @@ def stream() -> predict.MeshStream:
   return predict.MeshStream(small_glot.weights(), image_size=SIZE)
 
 
-def through(stream, frames, **each) -> list[predict.Mesh]:
+def through(stream, frames, latency=LATENCY, **each) -> list[predict.Mesh]:
   """Every result of a clip, in order."""
   results = []
   for i, frame in enumerate(frames):
     result = stream.push(frame, **{key: values[i] for key, values in each.items()})
-    assert (result is None) == (i < LATENCY)
+    assert (result is None) == (i < latency)
     results += [result] if result else []
   return results + stream.flush()
 
@@ -75,6 +76,20 @@ def test_in_batches_of_one_the_clip_is_the_same_bit_by_bit(stream):
   for name in ("rotations", "betas", "camera", "crops"):
     streamed = np.concatenate([getattr(result, name) for result in results])
     np.testing.assert_array_equal(streamed, getattr(batch, name), err_msg=name)
+
+
+@pytest.mark.parametrize(("fps", "latency"), [(24, 4), (30, 5), (50, 7), (120, 17)])
+@pytest.mark.parametrize("frames", [3, 40])
+def test_another_rate_gives_what_the_clip_gives(fps, latency, frames):
+  weights = dataclasses.replace(small_glot.weights(), info=dict(fps=50.0))
+  points = small_glot.keypoints(frames)
+  points[1, 3] = points[20:22] = points[25:29, :9] = np.nan
+  confidence = np.random.default_rng(0).uniform(0.2, 1, (frames, 17))
+  batch = mesh(points, confidence=confidence, weights=weights, fps=fps)
+  assert batch.frame_rate == fps
+  stream = predict.MeshStream(weights, image_size=SIZE, fps=fps)
+  assert stream.latency == latency  # as long as 7 frames of 50 a second
+  same(through(stream, points, latency, confidence=confidence), batch)
 
 
 def test_a_frame_without_anybody_may_be_none(stream):
@@ -139,7 +154,7 @@ def test_one_program_is_compiled_and_that_before_the_first_frame(monkeypatch):
 
 def test_a_stream_keeps_a_window_and_no_more(stream):
   def held():
-    return sum(array.nbytes for array in stream._window)
+    return sum(array.nbytes for array in stream._past)
 
   stream.push(small_glot.keypoints(1)[0])
   before = held()
@@ -203,6 +218,7 @@ def test_features_that_cannot_be_are_refused(frame, arguments, sentence):
     (dict(boxes=True), "got boxes=True, expected it with weights that read features."),
     (dict(weights=None), "got weights of type NoneType"),
     (dict(focal=0), "got focal=0, expected a positive number."),
+    (dict(fps=-1), "got fps=-1, expected frames per second, a number above 0"),
   ],
 )
 def test_streams_that_cannot_be_are_refused(arguments, sentence):

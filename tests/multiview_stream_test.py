@@ -45,10 +45,10 @@ def same(results, batch):
   assert all(len(result) == 1 for result in results)
 
 
-def clip(frames=FRAMES, **options):
+def clip(frames=FRAMES, which=slice(None), **options):
   options = dict(cameras=small_multiview.rig(), weights=causal()) | options
   options = dict(boxes=small_multiview.boxes(FRAMES)[:frames], batch_size=4) | options
-  return predict.multiview(small_multiview.pictures(FRAMES)[:frames], **options)
+  return predict.multiview(small_multiview.pictures(FRAMES)[:frames][which], **options)
 
 
 @pytest.mark.parametrize("frames", [1, 3, WINDOW, FRAMES])
@@ -59,6 +59,21 @@ def test_a_stream_gives_what_the_clip_gives(stream, frames):
   same(results, batch)
   if frames > 1:
     assert np.abs(np.diff(batch.joints_3d, axis=0)).max() > 1e-3
+
+
+@pytest.mark.parametrize("fps", [10, 25, 30])
+def test_another_rate_gives_what_the_clip_gives(fps):
+  weights = dataclasses.replace(causal(), info=dict(fps=12.5))
+  options = dict(weights=weights, fps=fps)
+  stream = predict.MultiviewStream(cameras=small_multiview.rig(), **options)
+  images, boxes = small_multiview.pictures(FRAMES), small_multiview.boxes(FRAMES)
+  batch = clip(**options)
+  same(through(stream, images, boxes), batch)
+  assert batch.fps == fps
+  if fps == 25:  # every second picture
+    for which in (slice(0, None, 2), slice(1, None, 2)):
+      half = clip(which=which, boxes=boxes[which], weights=weights, fps=12.5)
+      np.testing.assert_allclose(batch.joints_3d[which], half.joints_3d, atol=2e-6)
 
 
 def test_the_past_matters_as_far_as_the_window_goes(stream):

@@ -1,5 +1,6 @@
 """A live view from a made-up camera and detector to files, by the released lifter."""
 
+import dataclasses
 import functools
 import socket
 import time
@@ -19,6 +20,7 @@ from jaxpose import predict_folder
 from jaxpose import predict_live
 from jaxpose import predict_outputs
 from jaxpose import predict_video
+from jaxpose import pretrained
 from tests import small_video
 
 FPS = 50.0
@@ -98,6 +100,13 @@ def run(scene, tmp_path, monkeypatch):
 def test_weights_that_answer_late_say_so(run):
   done, _ = run(slow=0.1, weights="lift-27")
   assert "The pose is of 13 pictures before, for which these" in done.report
+
+
+def test_weights_of_another_frame_rate_are_late_by_as_much_time(run):
+  weights = pretrained.load("lift-27")
+  weights = dataclasses.replace(weights, info=weights.info | dict(fps=100.0))
+  done, _ = run(slow=0.1, weights=weights)
+  assert "The pose is of 7 pictures before, for which these" in done.report
 
 
 def test_a_slow_detector_leaves_pictures_out_and_is_never_late(run, tmp_path):

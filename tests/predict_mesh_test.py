@@ -65,6 +65,36 @@ def clip() -> predict.Mesh:
   return mesh(small_glot.keypoints(20), shape="frame")
 
 
+@pytest.fixture(scope="module")
+def at_50() -> pretrained.Pretrained:
+  return dataclasses.replace(small_glot.weights(), info=dict(fps=50.0))
+
+
+def test_at_the_rate_of_training_nothing_changes(clip, at_50):
+  points = small_glot.keypoints(20)
+  for weights, fps in ((at_50, 50), (at_50, None), (small_glot.weights(), 30)):
+    found = mesh(points, weights=weights, fps=fps, shape="frame")
+    for name in PARAMETERS:
+      np.testing.assert_array_equal(getattr(found, name), getattr(clip, name), name)
+    assert found.frame_rate == (fps or 50)
+
+
+@pytest.mark.parametrize(("fps", "step", "step_50"), [(30, 3, 5), (120, 12, 5)])
+def test_another_rate_gives_the_bodies_of_the_rate_of_training(
+  at_50, fps, step, step_50
+):
+  def bodies(rate, said, step):
+    time = np.arange(2 * rate + 1)[:, None, None] / rate
+    phase = np.random.default_rng(5).uniform(0, 6, (17, 2))
+    points = np.asarray(SIZE) * (0.5 + 0.3 * np.sin(phase + 4 * time))
+    return mesh(points, weights=at_50, fps=said, shape="frame").rotations[::step]
+
+  want = bodies(50, 50, step_50)
+  found, as_it_is = (bodies(fps, said, step) for said in (fps, None))
+  away, before = (np.abs(x - want).mean() for x in (found, as_it_is))
+  assert away < 0.2 * before
+
+
 @pytest.mark.parametrize("frame", [0, 3, 10, 19])
 def test_a_frame_is_the_network_applied_to_the_window_around_it(clip, frame):
   want = by_hand(small_glot.keypoints(20), np.ones((20, 17)), frame)
@@ -120,7 +150,7 @@ def test_the_translation_puts_the_joints_where_the_keypoints_are(clip):
     image_size=SIZE,
     focal=900,
     body=None,
-    frame_rate=50,
+    fps=50,
     box_scale=1.2,
     boxes=False,
   )
@@ -377,7 +407,7 @@ POINTS, FEATURES = small_glot.keypoints(5), small_glot.features(5)
     (dict(shape="median"), "got shape='median', expected 'mean' or 'frame'."),
     (dict(focal=-2), "got focal=-2, expected a positive number."),
     (dict(focal=(900, 900)), "got focal=(900, 900), expected a positive number."),
-    (dict(frame_rate=None), "got frame_rate=None, expected a positive number."),
+    (dict(fps=0), "got fps=0, expected frames per second, a number above 0; leave it"),
     (dict(box_scale=np.nan), "got box_scale=nan, expected a positive number."),
   ],
 )

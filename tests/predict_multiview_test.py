@@ -345,7 +345,7 @@ def test_programs_are_shared_by_recordings_of_any_length():
   for frames in (11, 9, 6):
     multiview(images[:frames], cameras=small_multiview.rig(), boxes=boxes[:frames])
   weights = small_multiview.weights()
-  programs = predict_views._programs(weights.module, True, WINDOW)
+  programs = predict_views._programs(weights.module, True)
   assert predict_views._programs.cache_info().misses == 1
   assert programs[0]._cache_size() == 1
 
@@ -365,6 +365,7 @@ BENT = np.asarray([90.0, 90, 40, 30, 0.1, 0, 0, 0, 0])
     (dict(weights="no/such"), "no weights at 'no/such': expected a released name"),
     (dict(weights=3), "got weights of type int, expected a released name, a path"),
     (dict(batch_size=0), "got batch_size=0, expected at least 1"),
+    (dict(fps=-5), "got fps=-5, expected frames per second, a number above 0"),
     (dict(cameras=None), "got a recording without calibration and weights that read"),
     (dict(reference="x"), "got the reference 'x', expected one of cam0, cam1, cam2"),
     (dict(views=["cam0"]), "got views= without a folder, expected it with one"),

@@ -5,6 +5,7 @@ import pytest
 
 from jaxpose import cameras
 from jaxpose import predict_person
+from jaxpose import pretrained
 from jaxpose import smoothing
 from tests import small_video
 
@@ -35,6 +36,27 @@ def test_joints_project_to_their_keypoints(scene):
     camera.position,
   )
   np.testing.assert_allclose(back, person.joints_3d, atol=1e-4)
+
+
+def test_the_lifter_sees_the_video_at_the_rate_of_its_training(scene):
+  weights = pretrained.load("gla_gcn_cmu_27")
+  weights = dataclasses.replace(weights, info=weights.info | dict(fps=50.0))
+  track = small_video.track(scene.pixels)
+
+  def poses(step, fps, model=weights):
+    some = dataclasses.replace(
+      track,
+      frames=track.frames[::step] // step,
+      keypoints=track.keypoints[::step],
+      confidence=track.confidence[::step],
+    )
+    clip = CLIP._replace(fps=fps)
+    found = predict_person.lift(some, clip, weights=model, smooth="none", world=False)
+    return found.joints_3d - found.joints_3d[:, :1]
+
+  whole, unknown = poses(1, 50.0), poses(2, 25.0, "gla_gcn_cmu_27")
+  away = [np.abs(x - whole[::2]).mean() for x in (poses(2, 25.0), unknown)]
+  assert away[0] < 0.5 * away[1]
 
 
 def test_smoothing_calms_poses_and_path_and_says_how_much(scene):

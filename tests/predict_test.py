@@ -409,3 +409,52 @@ def test_a_skeleton_without_a_map_is_refused():
   coco = skeletons.get("coco17")
   with pytest.raises(ValueError, match="no map from 'h36m17' to 'coco17'"):
     lift(keypoints(5), pretrained.Pretrained(Counting(), {}, {}, coco, 3))
+
+
+def filmed(fps: float, seconds: float = 4.0) -> np.ndarray:
+  """Pixels of one motion, its frames taken at this rate."""
+  rng = np.random.default_rng(5)
+  phase, speed = rng.uniform(0, 6, (17, 2)), rng.uniform(3, 8, (17, 2))
+  time = np.arange(round(seconds * fps) + 1)[:, None, None] / fps
+  return np.asarray(SIZE) * (0.5 + 0.3 * np.sin(phase + speed * time))
+
+
+@pytest.fixture(scope="module")
+def at_50(weights) -> pretrained.Pretrained:
+  return dataclasses.replace(weights, info=dict(fps=50.0))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_at_the_rate_of_training_nothing_changes(weights, at_50, flip):
+  points = keypoints(20)
+  want = lift(points, weights, flip=flip).joints_3d
+  for model, fps in ((at_50, 50), (at_50, None), (weights, 30)):
+    found = lift(points, model, fps=fps, flip=flip).joints_3d
+    np.testing.assert_array_equal(found, want)
+
+
+# After so many frames, and so many of 50 frames/s, the same time has passed.
+@pytest.mark.parametrize(
+  ("fps", "step", "step_50"), [(24, 12, 25), (30, 3, 5), (60, 6, 5), (120, 12, 5)]
+)
+@pytest.mark.parametrize("lookahead", [None, 0])
+def test_another_rate_gives_the_poses_of_the_rate_of_training(
+  at_50, fps, step, step_50, lookahead
+):
+  model = dataclasses.replace(at_50, info=dict(fps=50.0, lookahead=lookahead))
+  want = lift(filmed(50.0), model, fps=50)[::step_50]
+  found, as_it_is = (
+    lift(filmed(fps), model, fps=value)[::step] for value in (fps, None)
+  )
+  away, before = (
+    np.linalg.norm(poses - want, axis=-1).mean() for poses in (found, as_it_is)
+  )
+  moved = np.linalg.norm(np.diff(want, axis=0), axis=-1).mean()
+  assert away < 0.1 * before
+  assert away < 0.03 * moved
+
+
+@pytest.mark.parametrize("fps", [0, -1, np.nan, "fast"])
+def test_what_is_no_frame_rate_is_refused(weights, fps):
+  with pytest.raises(ValueError, match=r"got fps=.*, expected frames per second, a"):
+    lift(keypoints(3), weights, fps=fps)

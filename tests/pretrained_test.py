@@ -229,8 +229,8 @@ def test_without_a_release_there_is_no_nearest_name(tmp_path, monkeypatch):
     pretrained.load("gla_gcn")
 
 
-def save_run(folder, scores) -> None:
-  config = dict(
+def save_run(folder, scores, **facts) -> None:
+  config = facts | dict(
     model=MODEL,
     skeleton="h36m17",
     seed=4,
@@ -276,11 +276,16 @@ def test_a_run_that_was_not_scored_gives_its_last(tmp_path):
   assert pretrained.load(tmp_path).info["step"] == 2
 
 
-def test_a_run_becomes_a_weights_file(tmp_path):
-  save_run(tmp_path / "run", {1: 5.0})
+@pytest.mark.parametrize(("facts", "fps"), [(dict(fps=25), 25.0), ({}, None)])
+def test_a_run_becomes_a_weights_file(tmp_path, facts, fps):
+  save_run(tmp_path / "run", {1: 5.0}, **facts)
   loaded = pretrained.load(tmp_path / "run")
+  assert loaded.fps == fps
   file = pretrained.save(tmp_path / "out.npz", loaded)
-  same(pretrained.load(file).variables, loaded.variables)
+  again = pretrained.load(file)
+  same(again.variables, loaded.variables)
+  assert again.fps == fps
+  assert ("fps" in again.info) == bool(facts)
 
 
 @pytest.mark.parametrize("step", [1, 9, "bset", "1.5"])

@@ -19,7 +19,7 @@ COMMAND = (
 def run(tmp_path, monkeypatch):
   """The tool with words, in a folder of weights of its own; gives the weights."""
   loaded = pretrained.load("gla_gcn_cmu_27")
-  loaded = dataclasses.replace(loaded, info=dict(step=7, lookahead=0, views=None))
+  loaded = dataclasses.replace(loaded, info=dict(step=7, lookahead=0, fps=50.0))
   config = dict(
     data=dict(name="cmu_mocap", builder_config=None, split="train"),
     seed=1,
@@ -60,6 +60,7 @@ def test_the_file_says_what_it_is_and_is_listed(run, tmp_path):
     command="python -m jaxpose.train --config=configs/lift_27.py --config.seed=1",
     test=dict(exact=scores, detector=scores),
     lookahead=0,
+    fps=50.0,
   )
   assert "before" not in info
   index = json.loads((tmp_path / "weights/index.json").read_text())

@@ -101,6 +101,14 @@ def test_a_run_that_is_older_than_a_knob_goes_on(tmp_path):
     rundir.claim_workdir(tmp_path, config)
 
 
+def test_the_frame_rate_of_the_data_is_part_of_a_run(tmp_path):
+  rundir.claim_workdir(tmp_path / "older", make_config())
+  rundir.claim_workdir(tmp_path / "older", make_config(), fps=50.0)  # goes on
+  rundir.claim_workdir(tmp_path / "run", make_config(), fps=50.0)
+  with pytest.raises(ValueError, match=r"fps 50.0 here, 25.0 asked for"):
+    rundir.claim_workdir(tmp_path / "run", make_config(), fps=25.0)
+
+
 def test_a_folder_of_another_config_is_refused(tmp_path):
   rundir.claim_workdir(tmp_path, make_config(), skeleton="h36m17")
   other = make_config(seed=3)

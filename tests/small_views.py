@@ -46,10 +46,10 @@ class Scene(NamedTuple):
   ring: list
 
 
-def walker(start=(0.0, 0.0), count=FRAMES) -> np.ndarray:
+def walker(start=(0.0, 0.0), count=FRAMES, fps=FPS) -> np.ndarray:
   """(t, 17, 3) joints in the world, metres: bones of constant length on their way."""
   pose = np.asarray([_POSE[joint] for joint in H36M.joints])
-  time = np.arange(count) / FPS
+  time = np.arange(count) / fps
   turn = 0.4 * np.sin(3 * time)
   c, s = np.cos(turn), np.sin(turn)
   x = c[:, None] * pose[:, 0] - s[:, None] * pose[:, 1]

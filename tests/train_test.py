@@ -84,6 +84,10 @@ def test_metrics_say_loss_rate_and_schedule(unbroken):
   assert records[-1]["windows_per_s"] > 0
 
 
+def test_a_run_says_the_frame_rate_of_its_data(unbroken):
+  assert json.loads((unbroken / "config.json").read_text())["fps"] == 50.0
+
+
 def test_a_finished_run_is_left_as_it_is(tiny_data_dir, tmp_path, monkeypatch, capsys):
   config = small_runs.small(tiny_data_dir)
   config.evals = dict(test=dict(split="test[:2]", protocols=("cmu_p1",), every=50))

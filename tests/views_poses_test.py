@@ -35,7 +35,7 @@ def model():
     skeleton="h36m17",
     window=4,
     inputs=views_lifter._INPUTS,
-    info=dict(stride=4),
+    info=dict(fps=12.5),
   )
 
 
@@ -147,6 +147,30 @@ def test_batches_do_not_matter(rig, model, monkeypatch):
   monkeypatch.setattr(views_lifter, "_BATCH", 2)
   two, _ = views_lifter.lift(person, rig, model)
   np.testing.assert_allclose(one, two, atol=2e-4)
+
+
+@pytest.mark.parametrize("fps", [24, 30, 120])
+def test_another_rate_gives_the_poses_of_the_rate_of_training(rig, model, fps):
+  def lifted(rate, said):
+    filmed = rig._replace(fps=float(said), count=5 * rate // 2 + 1)
+    person = small_views.person(
+      small_views.walker((-1.0, 0.0), filmed.count, rate), filmed
+    )
+    found, _ = views_lifter.lift(person, filmed, model)
+    return found[:: rate // 2] - found[:: rate // 2, :1]
+
+  # Poses at every half second; 12.5 frames/s are seen, in every phase of 50.
+  want, found, as_it_is = lifted(50, 50), lifted(fps, fps), lifted(fps, 12.5)
+  away, before = (np.abs(poses - want).mean() for poses in (found, as_it_is))
+  assert away < 0.2 * before
+
+
+def test_the_rate_of_training_is_that_of_the_weights(rig, model):
+  person = small_views.person(small_views.walker(), rig)
+  at_25 = dataclasses.replace(model, info=dict(fps=25.0))
+  found, _ = views_lifter.lift(person, rig, at_25)
+  same, _ = views_lifter.lift(person, rig._replace(fps=views_lifter.RATE), model)
+  np.testing.assert_array_equal(found, same)
 
 
 def test_frames_in_which_nobody_is_seen_are_nan(rig, model):

@@ -46,7 +46,7 @@ def main() -> None:
     **_commands(args.workdir),
     test={folder.name: _scores(folder) for folder in args.scores},
   )
-  knobs = ("views", "crop_size", "stride", "lookahead", "framed")
+  knobs = ("views", "crop_size", "stride", "lookahead", "framed", "fps")
   info |= {key: loaded.info[key] for key in knobs if loaded.info.get(key) is not None}
   path = WEIGHTS / (args.file or f"{args.name.replace('-', '_')}.npz")
   released = dataclasses.replace(loaded, info=info)
