@@ -110,6 +110,15 @@ def measure(joints: Float[np.ndarray, "t j 3"], skeleton: str) -> dict[str, floa
   return {name: float(length / leg) for name, length in lengths.items()}
 
 
+def unusual(joints: Float[np.ndarray, "t j 3"], skeleton: str) -> dict[str, float]:
+  """Those of `measure`'s ratios that lie outside of `USUAL`."""
+  return {
+    name: got
+    for name, got in measure(joints, skeleton).items()
+    if not USUAL[name][0] <= got <= USUAL[name][1]
+  }
+
+
 def check(joints: Float[np.ndarray, "t j 3"], skeleton: str, source: str) -> list[str]:
   """Refuses joints that nobody has, and warns of unusual ones.
 
@@ -144,10 +153,8 @@ def check(joints: Float[np.ndarray, "t j 3"], skeleton: str, source: str) -> lis
 def warn(joints: Float[np.ndarray, "t j 3"], skeleton: str, source: str) -> list[str]:
   """As `check`, but warns at most: of data that is scored as it is."""
   told = []
-  for name, got in measure(joints, skeleton).items():
+  for name, got in unusual(joints, skeleton).items():
     low, high = USUAL[name]
-    if low <= got <= high:
-      continue
     # To the hundredth outside, so that it shows, and that one person is told of once.
     about = math.floor(100 * got) if got < low else math.ceil(100 * got)
     told.append(

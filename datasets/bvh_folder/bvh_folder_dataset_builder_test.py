@@ -180,7 +180,7 @@ def test_unusual_people_are_told(tmp_path):
   for side in ("Left", "Right"):
     offsets[motion.names.index(f"{side}Wrist")] *= 0.84
   write(tmp_path / "raw", {"anna/1.bvh": dataclasses.replace(motion, offsets=offsets)})
-  told = r"subject 'anna': got a forearm of about 0\.25 of the leg .*, expected 0\.26 to"
+  told = r"subject 'anna': got a forearm of about 0\.25 of the leg .*, expected 0\.26"
   with pytest.warns(UserWarning, match=told):
     assert build(tmp_path)["train"]
 
