@@ -119,7 +119,7 @@ def unusual(joints: Float[np.ndarray, "t j 3"], skeleton: str) -> dict[str, floa
   }
 
 
-def check(joints: Float[np.ndarray, "t j 3"], skeleton: str, source: str) -> list[str]:
+def check(joints: Float[np.ndarray, "t j 3"], skeleton: str, source: str) -> str:
   """Refuses joints that nobody has, and warns of unusual ones.
 
   Args:
@@ -128,43 +128,38 @@ def check(joints: Float[np.ndarray, "t j 3"], skeleton: str, source: str) -> lis
     source: person or sequence, for messages.
 
   Returns:
-    The warnings it gave.
+    The warning it gave, or "".
 
   Raises:
     ValueError: a ratio is outside of `POSSIBLE`.
   """
-  ratios = measure(joints, skeleton)
-  far = [
-    name
-    for name, got in ratios.items()
+  far = {
+    name: f"{got:.3g}"
+    for name, got in measure(joints, skeleton).items()
     if not POSSIBLE[name][0] <= got <= POSSIBLE[name][1]
-  ]
+  }
   if far:
-    got = " and ".join(f"{_NAMES[name]} of {ratios[name]:.3g}" for name in far)
-    usual = " and ".join("{} to {}".format(*USUAL[name]) for name in far)
     raise ValueError(
-      f"{source}: got {got} of the leg (thigh and shank), expected {usual}, as people "
-      "have; bones are lost or joints are not where their names say, correct the file "
-      "or the map of its joints."
+      f"{_told(source, far)}, as people have; bones are lost or joints are not where "
+      "their names say, correct the file or the map of its joints."
     )
   return warn(joints, skeleton, source)
 
 
-def warn(joints: Float[np.ndarray, "t j 3"], skeleton: str, source: str) -> list[str]:
+def warn(joints: Float[np.ndarray, "t j 3"], skeleton: str, source: str) -> str:
   """As `check`, but warns at most: of data that is scored as it is."""
-  told = []
+  found = {}
   for name, got in unusual(joints, skeleton).items():
-    low, high = USUAL[name]
     # To the hundredth outside, so that it shows, and that one person is told of once.
-    about = math.floor(100 * got) if got < low else math.ceil(100 * got)
-    told.append(
-      f"{source}: got {_NAMES[name]} of about {about / 100} of the leg (thigh and "
-      f"shank), expected {low} to {high}, as most people have; look whether the joints "
-      "are right."
-    )
-  for text in told:
-    warnings.warn(text, stacklevel=2)
-  return told
+    outside = math.floor if got < USUAL[name][0] else math.ceil
+    found[name] = f"about {outside(100 * got) / 100}"
+  if not found:
+    return ""
+  text = (
+    f"{_told(source, found)}, as most people have; look whether the joints are right."
+  )
+  warnings.warn(text, stacklevel=2)
+  return text
 
 
 def require_metres(
@@ -198,3 +193,9 @@ def require_metres(
 
 def _length(steps: np.ndarray) -> float:
   return np.median(np.linalg.norm(steps, axis=-1))
+
+
+def _told(source: str, found: dict[str, str]) -> str:
+  got = " and ".join(f"{_NAMES[name]} of {ratio}" for name, ratio in found.items())
+  expected = " and ".join("{} to {}".format(*USUAL[name]) for name in found)
+  return f"{source}: got {got} of the leg (thigh and shank), expected {expected}"

@@ -178,7 +178,7 @@ def test_real_files_become_people(shared, file):
   ratios = proportions.measure(bvh_maps.to_h36m17(take), "h36m17")
   assert 0.59 < ratios["torso"] < 0.64
   assert 0.30 < ratios["forearm"] < 0.36
-  assert proportions.check(bvh_maps.to_h36m17(take), "h36m17", file) == []
+  assert proportions.check(bvh_maps.to_h36m17(take), "h36m17", file) == ""
 
 
 def test_the_real_daz_file_stays(shared):

@@ -90,7 +90,7 @@ def test_half_of_the_frames_may_be_wrong():
 def test_nothing_is_said_of_nothing():
   empty = np.full((2, 17, 3), np.nan)
   assert proportions.measure(empty, "h36m17") == {}
-  assert proportions.check(empty, "h36m17", "a") == []
+  assert proportions.check(empty, "h36m17", "a") == ""
 
 
 def test_the_usual_lies_within_the_possible():
@@ -105,12 +105,12 @@ def test_real_people_pass(subject):
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     told = proportions.check(person(**ratios), "h36m17", subject)
-  assert len(told) == (subject == "05")  # whose forearms CMU has at 20 cm
+  assert bool(told) == (subject == "05")  # whose forearms CMU has at 20 cm
 
 
 def test_children_pass():
   four = dict(torso=0.68, forearm=0.33, upper_arm=0.36, shoulders=0.48, hips=0.24)
-  assert proportions.check(person(leg=0.45, **four), "h36m17", "a child") == []
+  assert proportions.check(person(leg=0.45, **four), "h36m17", "a child") == ""
   proportions.require_metres(person(leg=0.45), "h36m17", "a child")
 
 
@@ -122,9 +122,8 @@ def test_people_with_lost_bones_are_refused(subject):
     proportions.check(joints, "h36m17", f"subject '{subject}'")
   assert "correct the file or the map" in str(error.value)
   assert "\n" not in str(error.value)
-  with pytest.warns(UserWarning, match="got a") as told:  # of a benchmark, at least
-    assert len(proportions.warn(joints, "h36m17", subject)) == len(told)
-  assert any("got a torso of" in str(warning.message) for warning in told)
+  with pytest.warns(UserWarning, match="got a torso of about"):  # of a benchmark
+    assert proportions.warn(joints, "h36m17", subject)
 
 
 @pytest.mark.parametrize("name", list(ADULT))
@@ -143,10 +142,10 @@ def test_outside_is_warned_of_and_far_outside_is_refused(name):
         low, high = proportions.USUAL[name]
         message = f"b: got .* of the leg .*, expected {low} to {high}, as most"
         with pytest.warns(UserWarning, match=message):
-          (told,) = proportions.check(joints, "h36m17", "b")
+          told = proportions.check(joints, "h36m17", "b")
         assert told.startswith("b: got")
       else:
-        assert proportions.check(joints, "h36m17", "b") == []
+        assert proportions.check(joints, "h36m17", "b") == ""
 
 
 def test_bodies_of_common_shapes_pass():
@@ -154,7 +153,7 @@ def test_bodies_of_common_shapes_pass():
     body = body_files.load(name)
     for betas in (np.zeros(10), *(2.0 * np.eye(10)), *(-2.0 * np.eye(10))):
       rest = np.asarray(bodies.rest_joints(body, betas.astype(np.float32)))
-      assert proportions.check(rest[None], "smpl24", name) == []
+      assert proportions.check(rest[None], "smpl24", name) == ""
 
 
 @pytest.mark.parametrize("skeleton", ["h36m17", "coco17", "smpl24", "spin49"])
