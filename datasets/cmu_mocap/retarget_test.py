@@ -26,9 +26,7 @@ def test_unknown_skeleton_is_refused_with_the_missing_joints(tmp_path):
   names = ["Knee" if name == "LeftLeg" else name for name in take.names]
   path = tmp_path / "07_02.bvh"
   bvh.write(path, dataclasses.replace(take, names=tuple(names)))
-  message = (
-    "07_02.bvh: got a skeleton that is none of .* motionbuilder, needs LeftLeg"
-  )
+  message = "07_02.bvh: got a skeleton that is none of .* motionbuilder, needs LeftLeg"
   with pytest.raises(ValueError, match=message):
     list(retarget.read_take(path))
 
