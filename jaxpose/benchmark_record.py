@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 from jaxtyping import Num
 
-from jaxpose import limbs
+from jaxpose import proportions
 from jaxpose import sequences
 from jaxpose.cameras import Camera
 from jaxpose.skeletons import Skeleton
@@ -117,7 +117,9 @@ def record(
       "them from the file before building."
     )
   keypoints[~finite], joints[~finite] = 0, 0
-  limbs.require_metres(joints[finite], skeleton.name, str(labels))
+  proportions.require_metres(joints[finite], skeleton.name, str(labels))
+  person = f"{labels.source}: subject {labels.subject!r}"
+  proportions.warn(joints[finite], skeleton.name, person)
   found = dict(
     keypoints_2d=keypoints,
     joints_3d=joints,

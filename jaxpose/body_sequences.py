@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from jaxpose import body as bodies
 from jaxpose import geometry
+from jaxpose import proportions
 from jaxpose import sequences
 from jaxpose import skeletons
 from jaxpose.body import Body
@@ -36,9 +37,14 @@ def film(
     rng: draws the ring, see `sequences.film`.
     num_cameras: cameras on the ring.
     **labels: `fps`, `sequence`, `subject` and `action` of `sequences.record`.
+
+  Raises:
+    ValueError: nobody has the proportions of that shape.
   """
   rotations = np.asarray(rotations, np.float32)
   shape = np.broadcast_to(np.asarray(betas, np.float32), (len(rotations), len(betas)))
+  rest = bodies.rest_joints(body, shape[:1])
+  proportions.check(rest, "smpl24", f"body of subject {labels['subject']!r}")
   small = bodies.for_joints(body)
   posed = bodies.pose(small, rotations, shape)
   shift = hips - posed.joints[:, _HIPS].mean(1)

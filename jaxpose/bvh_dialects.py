@@ -31,6 +31,8 @@ class Dialect:
     head: offset of the h36m17 head in the frame of its BVH joint, file units.
     up: axis of the file that points up, a key of `UP`.
     t_pose: a first frame whose root rotation is exactly 0 is an inserted T-pose.
+    lost_bones: put back the bones that `bvh_bones` knows to be lost, where a file bears
+      the marks of that.
   """
 
   unit: float
@@ -39,6 +41,7 @@ class Dialect:
   head: tuple[float, float, float] = (0.0, 0.0, 0.0)
   up: str = "y"
   t_pose: bool = True
+  lost_bones: bool = True
 
 
 def _joints(text: str) -> tuple[tuple[str, ...], ...]:
@@ -46,7 +49,8 @@ def _joints(text: str) -> tuple[tuple[str, ...], ...]:
 
 
 # In the order of the skeleton h36m17: hip, right leg, left leg, spine to head, left
-# arm, right arm. The first two are the same skeleton under other names.
+# arm, right arm. The thorax is the middle of the shoulders, as detectors' keypoints are
+# mapped. The first two are the same skeleton under other names.
 DIALECTS = {
   "motionbuilder": Dialect(
     CMU_UNIT,
@@ -54,7 +58,7 @@ DIALECTS = {
       LeftUpLeg+RightUpLeg
       RightUpLeg RightLeg RightFoot
       LeftUpLeg LeftLeg LeftFoot
-      Spine Neck1 Head Head_end
+      Spine LeftArm+RightArm Head Head_end
       LeftArm LeftForeArm LeftHand
       RightArm RightForeArm RightHand
     """),
@@ -72,7 +76,7 @@ DIALECTS = {
       LeftHip+RightHip
       RightHip RightKnee RightAnkle
       LeftHip LeftKnee LeftAnkle
-      Chest Neck Head Head_end
+      Chest LeftShoulder+RightShoulder Head Head_end
       LeftShoulder LeftElbow LeftWrist
       RightShoulder RightElbow RightWrist
     """),
@@ -90,7 +94,7 @@ DIALECTS = {
       lThigh+rThigh
       rThigh rShin rFoot
       lThigh lShin lFoot
-      abdomen+chest neck head head
+      abdomen+chest lShldr+rShldr head head
       lShldr lForeArm lHand
       rShldr rForeArm rHand
     """),

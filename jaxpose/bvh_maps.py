@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxpose import bvh
+from jaxpose import bvh_bones
 from jaxpose import geometry
 from jaxpose import skeletons
 from jaxpose.bvh_dialects import DIALECTS
@@ -26,6 +27,8 @@ _SMPL_PARENTS = skeletons.get("smpl24").parents[1:22]
 def to_h36m17(take: bvh.Bvh, dialect: Dialect | None = None) -> np.ndarray:
   """(t, 17, 3) metres, world z up, of every frame but an inserted T-pose.
 
+  Bones that the file's conversion lost are put back, if the dialect wants it.
+
   Raises:
     ValueError: joints of the dialect (by default the one whose joints are all there)
       are missing, or the legs are not those of a person.
@@ -39,6 +42,8 @@ def to_h36m17(take: bvh.Bvh, dialect: Dialect | None = None) -> np.ndarray:
     )
   if dialect.t_pose and _starts_with_t_pose(take):
     take = dataclasses.replace(take, motion=take.motion[1:])
+  if dialect.lost_bones:
+    take = bvh_bones.put_back(take)
   positions, rotations = take.forward_kinematics()
   joints = np.stack(
     [

@@ -32,7 +32,7 @@ def test_beam_makes_the_same_records(plain, tmp_path, options):
     NAME, tmp_path, config="tiny", beam_options=options
   )
   build_resume_test.assert_same(found, plain)
-  assert [path.name for path in (tmp_path / NAME / "tiny").iterdir()] == ["1.1.0"]
+  assert [path.name for path in (tmp_path / NAME / "tiny").iterdir()] == ["1.2.0"]
 
 
 def test_a_build_in_beam_needs_no_tensorflow(tmp_path):

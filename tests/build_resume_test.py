@@ -56,14 +56,14 @@ def interrupt(build, films, folder, **options):
     read(build, folder, **options)
   films[0].clear()
   films[1][0] = None
-  assert len(list((folder / NAME / "tiny" / "unfinished.1.1.0").iterdir())) == 5
+  assert len(list((folder / NAME / "tiny" / "unfinished.1.2.0").iterdir())) == 5
 
 
 def test_a_build_goes_on_where_it_stopped_and_ends_the_same(build, films, tmp_path):
   interrupt(build, films, tmp_path)
   found = read(build, tmp_path)
   assert len(films[0]) == 3
-  assert [p.name for p in (tmp_path / NAME / "tiny").iterdir()] == ["1.1.0"]
+  assert [p.name for p in (tmp_path / NAME / "tiny").iterdir()] == ["1.2.0"]
   assert_same(found, read(build, tmp_path / "new"))
   assert len(films[0]) == 3 + 8
 

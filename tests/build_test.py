@@ -55,7 +55,7 @@ def _run(*args, cwd, **environment):
 
 def test_build_returns_the_version_folder(built):
   data_dir, version_dir = built
-  assert version_dir == pathlib.Path(data_dir) / NAME / "tiny" / "1.0.0"
+  assert version_dir == pathlib.Path(data_dir) / NAME / "tiny" / "1.1.0"
   info = json.loads((version_dir / "dataset_info.json").read_text())
   assert info["fileFormat"] == "array_record"
   source = tfds.data_source(f"{NAME}/tiny", data_dir=data_dir, split="train")
@@ -130,7 +130,7 @@ def test_failed_build_leaves_nothing_that_looks_complete(build, tmp_path, monkey
   monkeypatch.setattr(cls, "_generate_examples", fail)
   with pytest.raises(RuntimeError, match="power cut"):
     build.build(NAME, tmp_path, config="tiny")
-  version_dir = tmp_path / NAME / "tiny" / "1.0.0"
+  version_dir = tmp_path / NAME / "tiny" / "1.1.0"
   assert not version_dir.exists()
   monkeypatch.undo()
   assert build.build(NAME, tmp_path, config="tiny") == version_dir
@@ -140,15 +140,15 @@ def test_failed_build_leaves_nothing_that_looks_complete(build, tmp_path, monkey
 def test_old_leftovers_of_interrupted_builds_are_removed(build, tmp_path):
   parent = tmp_path / NAME / "tiny"
   for name, age in (
-    ("incomplete.OLD111_1.0.0", 3 * 86400),
-    ("incomplete.NEW222_1.0.0", 0),
+    ("incomplete.OLD111_1.1.0", 3 * 86400),
+    ("incomplete.NEW222_1.1.0", 0),
   ):
     (parent / name).mkdir(parents=True)
     (parent / name / "half").write_text("")
     os.utime(parent / name, (time.time() - age,) * 2)
   build.build(NAME, tmp_path, config="tiny")
-  assert not (parent / "incomplete.OLD111_1.0.0").exists()
-  assert (parent / "incomplete.NEW222_1.0.0").exists()  # perhaps still being written
+  assert not (parent / "incomplete.OLD111_1.1.0").exists()
+  assert (parent / "incomplete.NEW222_1.1.0").exists()  # perhaps still being written
 
 
 def test_unknown_name_is_refused_with_near_names(build, tmp_path):
@@ -212,7 +212,7 @@ def test_builds_from_a_copy_of_the_folder_elsewhere(build, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   info = json.loads(
-    (tmp_path / "out" / NAME / "tiny" / "1.0.0" / "dataset_info.json").read_text()
+    (tmp_path / "out" / NAME / "tiny" / "1.1.0" / "dataset_info.json").read_text()
   )
   assert "jaxpose_synthetic_motion" in info["citation"]
 
@@ -222,7 +222,7 @@ def test_command_builds_and_says_so(tmp_path):
   assert done.returncode == 0, done.stderr
   assert "records: train 64, validation 32, test 32" in done.stdout
   assert "Generating" in done.stderr  # the progress bar
-  assert (tmp_path / "d" / NAME / "tiny" / "1.0.0" / "features.json").is_file()
+  assert (tmp_path / "d" / NAME / "tiny" / "1.1.0" / "features.json").is_file()
 
 
 def test_command_refuses_an_unknown_name_in_one_line(tmp_path):
@@ -266,7 +266,7 @@ def test_beam_is_refused_where_it_has_nothing_to_do(build, tmp_path, monkeypatch
     arguments = [NAME, f"--data_dir={tmp_path}", "--config=tiny", "--beam"]
     assert build.main(arguments) == 1
   told = error.getvalue().splitlines()[-1]
-  assert told.startswith(f"dataset '{NAME}/tiny/1.0.0': got --beam, expected a builder")
+  assert told.startswith(f"dataset '{NAME}/tiny/1.1.0': got --beam, expected a builder")
   assert told.endswith("is built in one process; leave --beam away.")
   assert not list(tmp_path.rglob("dataset_info.json"))
 

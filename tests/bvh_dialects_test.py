@@ -29,7 +29,7 @@ def test_a_map_file_changes_a_dialect():
   dialect = bvh_dialects.dialect_of(settings)
   assert dialect.joints[0] == ("Hips",)
   assert dialect.joints[7] == ("Chest2",)
-  assert dialect.joints[8] == ("Neck",)
+  assert dialect.joints[8] == ("LeftShoulder", "RightShoulder")
   assert (dialect.unit, dialect.up) == (0.01, "-z")
 
 

@@ -86,3 +86,12 @@ def test_a_map_without_rotations_moves_no_body():
   assert bvh_maps.pieces(take, dialect)[0].rotations is None
   with pytest.raises(ValueError, match="got a skeleton map without rotations"):
     bvh_maps.pieces(take, dialect, with_rotations=True)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_the_thorax_is_the_middle_of_the_shoulders(name):
+  joints = bvh_maps.to_h36m17(dummy.march(name))
+  sides = [H36M.index(f"{side}_shoulder") for side in ("left", "right")]
+  np.testing.assert_allclose(
+    joints[:, H36M.index("thorax")], joints[:, sides].mean(1), atol=1e-12
+  )

@@ -1,21 +1,33 @@
-"""The CMU reader against the three public BVH files whose joints are kept as npz."""
+"""The CMU reader against the three public BVH files whose joints are kept as npz.
+
+These joints were made before lost bones were put back, and have the neck as thorax.
+"""
 
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
 from cmu_mocap import clips
-from cmu_mocap import retarget
 
 from jaxpose import body as bodies
 from jaxpose import body_files
 from jaxpose import body_fit
 from jaxpose import bvh
+from jaxpose import bvh_dialects
+from jaxpose import bvh_maps
 from jaxpose import skeletons
 from tests import builder_testing
 
 H36M = skeletons.get("h36m17")
 TOLERANCE = 0.1  # mm; the npz rounds each coordinate to 0.1 mm, so 0.087 mm at most
+
+
+def pieces(shared, file, **options):
+  take = bvh.read(shared / "data/cmu_mocap/raw" / file)
+  dialect = bvh_dialects.find_dialect(take.names)
+  dialect = dataclasses.replace(dialect, lost_bones=False)
+  return bvh_maps.pieces(take, dialect, **options)
 
 
 def stored_clip(shared, split, name):
@@ -34,17 +46,15 @@ def stored_clip(shared, split, name):
   ],
 )
 def test_a_real_file_gives_the_stored_joints_to_a_tenth_of_a_millimetre(
-  shared, tmp_path, file, split, names
+  shared, file, split, names
 ):
-  # A name with a number, since jumping_jacks.bvh has none.
-  path = tmp_path / "99_01.bvh"
-  path.write_bytes((shared / "data/cmu_mocap/raw" / file).read_bytes())
-  found = list(retarget.read_take(path))
+  found = pieces(shared, file)
   assert len(found) == len(names)
   for clip, name in zip(found, names, strict=True):
     expected = stored_clip(shared, split, name)
     assert clip.joints.shape == expected.shape
     error_mm = 1000 * np.linalg.norm(clip.joints - expected, axis=-1)
+    error_mm = np.delete(error_mm, H36M.index("thorax"), 1)
     assert error_mm.max() < TOLERANCE, f"{name}: {error_mm.max():.3f} mm"
 
 
@@ -81,11 +91,9 @@ def test_the_prepared_set_builds_with_the_bodies_in_view(shared, tmp_path):
   ],
 )
 def test_a_real_file_moves_the_body_as_the_prepared_rotations_do(
-  shared, tmp_path, file, split, name
+  shared, file, split, name
 ):
-  path = tmp_path / "99_01.bvh"
-  path.write_bytes((shared / "data/cmu_mocap/raw" / file).read_bytes())
-  own = next(retarget.read_take(path, with_rotations=True))
+  own = pieces(shared, file, with_rotations=True)[0]
   prepared = clips.read_prepared(shared / f"data/cmu_mocap/cmu_{split}.npz")
   prepared = next(clip for clip in prepared if clip.name == name)
   body, joints = body_files.load("free_small"), []

@@ -25,8 +25,9 @@ ONLY = {
     *("jaxpose.multiview_recordings", "jaxpose.multiview_reprojection"),
     *("jaxpose.boxes", "jaxpose.frames", "PIL", "tensorflow_datasets"),
     *("jaxpose.build_jobs",),
-    *("jaxpose.bvh", "jaxpose.bvh_maps", "jaxpose.array_pickle", "jaxpose.user_folder"),
-    *("jaxpose.limbs", "jaxpose.smpl_folder", "jaxpose.bvh_dialects"),
+    *("jaxpose.bvh", "jaxpose.bvh_bones", "jaxpose.bvh_maps", "jaxpose.array_pickle"),
+    "jaxpose.user_folder",
+    *("jaxpose.proportions", "jaxpose.smpl_folder", "jaxpose.bvh_dialects"),
     *("jaxpose.keypoint_files", "jaxpose.keypoint_tracks", "jaxpose.gaps"),
     *("jaxpose.benchmark_record", "jaxpose.object_npz", "jaxpose.videopose3d_npz"),
     *("cdflib", "h5py", "scipy.io"),
@@ -53,7 +54,7 @@ ONLY = {
   ),
   "jaxpose/body_fit.py": ("jaxpose.body", *BASE, *ARRAYS),
   "jaxpose/body_sequences.py": (
-    *("jaxpose.body", "jaxpose.sequences"),
+    *("jaxpose.body", "jaxpose.proportions", "jaxpose.sequences"),
     *(*BASE, *ARRAYS),
   ),
   "jaxpose/keypoint_crops.py": (*BASE, *ARRAYS),
@@ -156,7 +157,7 @@ ONLY = {
   "jaxpose/object_npz.py": ("jaxpose.joblib_pickle", "numpy"),
   "jaxpose/resection.py": (*BASE, "jaxtyping", "numpy"),
   "jaxpose/benchmark_record.py": (
-    *(*BASE, "jaxpose.limbs", "jaxpose.sequences"),
+    *(*BASE, "jaxpose.proportions", "jaxpose.sequences"),
     *("jaxtyping", "numpy", "tensorflow_datasets"),
   ),
   "jaxpose/videopose3d_npz.py": (
@@ -197,10 +198,11 @@ ONLY = {
   "jaxpose/multiview_crops.py": (*BASE, "PIL", *ARRAYS),
   "jaxpose/multiview_augment.py": (*BASE, "jaxpose.multiview_crops", *ARRAYS),
   "jaxpose/bvh.py": ("jaxpose.geometry", "numpy"),
+  "jaxpose/bvh_bones.py": ("jaxpose.bvh", "numpy"),
   "jaxpose/bvh_dialects.py": ("jaxpose.skeletons",),
   "jaxpose/bvh_maps.py": (
-    *("jaxpose.bvh", "jaxpose.bvh_dialects", "jaxpose.geometry", "jaxpose.skeletons"),
-    "numpy",
+    *("jaxpose.bvh", "jaxpose.bvh_bones", "jaxpose.bvh_dialects", "jaxpose.geometry"),
+    *("jaxpose.skeletons", "numpy"),
   ),
   "jaxpose/user_folder.py": (),
   "jaxpose/keypoint_tracks.py": ("jaxtyping", "numpy"),
@@ -229,7 +231,7 @@ ONLY = {
   "jaxpose/one_euro.py": ("jaxtyping", "numpy"),
   "jaxpose/limb_swaps.py": ("jaxpose.gaps", "jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/detect_chunks.py": ("jaxpose.whole_files", "numpy"),
-  "jaxpose/limbs.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
+  "jaxpose/proportions.py": ("jaxpose.skeletons", "jaxtyping", "numpy"),
   "jaxpose/smpl_folder.py": ("jaxpose.body", "jaxpose.body_files"),
   "jaxpose/config.py": ("ml_collections",),
 }

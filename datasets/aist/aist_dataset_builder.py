@@ -12,8 +12,8 @@ import tensorflow_datasets as tfds
 from jaxpose import body as bodies
 from jaxpose import build_jobs
 from jaxpose import geometry
-from jaxpose import limbs
 from jaxpose import multiview_records
+from jaxpose import proportions
 from jaxpose import sequences
 from jaxpose import skeletons
 from jaxpose import smpl_folder
@@ -167,7 +167,9 @@ def _annotated(raw: pathlib.Path, name: str, settings: dict[str, str]):
     )
   cameras = annotations.read_cameras(raw, settings[name])
   points = annotations.read_keypoints_3d(raw, name)
-  limbs.require_metres(points, SKELETON.name, f"{raw / 'keypoints3d' / name}.pkl")
+  where = f"{raw / 'keypoints3d' / name}.pkl"
+  proportions.require_metres(points, SKELETON.name, where)
+  proportions.warn(points, SKELETON.name, where)
   return cameras, points
 
 

@@ -1,14 +1,19 @@
 """TFDS builder of any folder of BVH files, filmed by virtual cameras."""
 
+import dataclasses
 import pathlib
+import warnings
 from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxpose import bvh
+from jaxpose import bvh_bones
 from jaxpose import bvh_dialects
 from jaxpose import bvh_maps
+from jaxpose import proportions
 from jaxpose import sequences
 from jaxpose import skeletons
 from jaxpose import user_folder
@@ -16,14 +21,19 @@ from jaxpose import user_folder
 SKELETON = skeletons.get("h36m17")
 SEED = 0  # of the virtual cameras
 NUM_CAMERAS = 4
-_OPTIONS = ("fps", "num_cameras")
+_OPTIONS = dict(
+  fps=bvh_maps.FPS, num_cameras=NUM_CAMERAS, lost_bones=True, proportions=True
+)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
   """One example is one virtual camera's view of one clip."""
 
-  VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+  VERSION = tfds.core.Version("1.1.0")
+  RELEASE_NOTES: ClassVar = {
+    "1.0.0": "First release.",
+    "1.1.0": "Bones that CMU's conversion lost are put back; proportions are checked.",
+  }
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
     "Put BVH files in manual_dir, as SUBJECT/ACTION/FILE.bvh, and a skeleton.toml that "
     "maps their joints; README.md shows one."
@@ -53,14 +63,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     }
 
   def _generate_examples(self, raw, paths, dialect, options):
-    fps = float(options["fps"])
-    for name, subject, action, joints in read(raw, paths, dialect, fps):
+    for name, subject, action, joints in read(raw, paths, dialect, options):
       yield from sequences.film(
         joints,
         sequences.clip_rng(SEED, name),
         num_cameras=options["num_cameras"],
         skeleton=SKELETON,
-        fps=fps,
+        fps=float(options["fps"]),
         sequence=name,
         subject=subject,
         action=action,
@@ -74,13 +83,17 @@ def read_map(raw: pathlib.Path) -> tuple[bvh_dialects.Dialect | None, dict]:
     ValueError: the file is wrong.
   """
   found = user_folder.settings(raw, "skeleton") or {}
-  options = dict(fps=bvh_maps.FPS, num_cameras=NUM_CAMERAS)
-  options |= {key: found.pop(key) for key in _OPTIONS if key in found}
+  options = _OPTIONS | {key: found.pop(key) for key in _OPTIONS if key in found}
   for key, value in options.items():
-    numbers = int if key == "num_cameras" else int | float
-    if isinstance(value, bool) or not isinstance(value, numbers) or not value > 0:
+    if isinstance(_OPTIONS[key], bool):
+      fine, expected = isinstance(value, bool), "true or false"
+    else:
+      numbers = int if key == "num_cameras" else int | float
+      fine = not isinstance(value, bool) and isinstance(value, numbers) and value > 0
+      expected = "a number above 0"
+    if not fine:
       raise ValueError(
-        f"{raw / 'skeleton.toml'}: got {key} = {value!r}, expected a number above 0."
+        f"{raw / 'skeleton.toml'}: got {key} = {value!r}, expected {expected}."
       )
   try:
     return bvh_dialects.dialect_of(found) if found else None, options
@@ -119,21 +132,27 @@ def find(raw: pathlib.Path) -> dict[str, list[pathlib.Path]]:
 
 
 def read(
-  raw: pathlib.Path, paths, dialect, fps: float
+  raw: pathlib.Path, paths, dialect, options: dict
 ) -> Iterator[tuple[str, str, str, object]]:
   """(sequence, subject, action, joints) of each clip.
 
   Raises:
-    ValueError: a file cannot be read or mapped, or none has a clip.
+    ValueError: a file cannot be read or mapped, is of nobody, or none has a clip.
   """
-  empty = True
+  empty, whole_again = True, []
   for path in paths:
     subject, action, sequence = user_folder.labels(path, raw)
     take = bvh.read(path)
     try:
-      pieces = bvh_maps.pieces(take, dialect, fps)
+      kind = dialect or bvh_dialects.find_dialect(take.names)
+      kind = dataclasses.replace(kind, lost_bones=options["lost_bones"])
+      pieces = bvh_maps.pieces(take, kind, float(options["fps"]))
     except ValueError as error:
       raise ValueError(f"{path}: {error}") from None
+    if options["lost_bones"] and bvh_bones.are_lost(take):
+      whole_again.append(path.name)
+    if options["proportions"]:
+      _check(path, subject, pieces)
     for piece in pieces:
       empty = False
       yield sequence + piece.suffix, subject, action, piece.joints
@@ -142,3 +161,24 @@ def read(
       f"{paths[0]}: got jumps faster than {bvh_maps.MAX_SPEED:g} m/s all through, here "
       "and in every other file of the split, expected human motion; replace the files."
     )
+  if whole_again:
+    more = len(whole_again) - 3
+    warnings.warn(
+      f"{raw}: thorax and wrists, which the cgspeed conversion of CMU's files lost, "
+      f"are put back in {', '.join(whole_again[:3])}"
+      + (f" and {more} more files" if more > 0 else "")
+      + "; lost_bones = false in skeleton.toml leaves them.",
+      stacklevel=2,
+    )
+
+
+def _check(path: pathlib.Path, subject: str, pieces: list[bvh_maps.Piece]) -> None:
+  if not pieces:
+    return
+  joints = np.concatenate([piece.joints for piece in pieces])
+  try:
+    proportions.check(joints, SKELETON.name, f"subject {subject!r}")
+  except ValueError as error:
+    raise ValueError(
+      f"{path}: {error} If they are right, set proportions = false in skeleton.toml."
+    ) from None

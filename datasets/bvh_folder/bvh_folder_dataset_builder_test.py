@@ -9,8 +9,10 @@ from bvh_folder import bvh_folder_dataset_builder as builder
 from jaxpose import bvh
 from jaxpose import bvh_dialects
 from jaxpose import bvh_maps
+from jaxpose import proportions
 from jaxpose import skeletons
 from tests import builder_testing
+from tests import bvh_bones_test
 
 H36M = skeletons.get("h36m17")
 NAMES = {"Hips": "hip", "RightHip": "oberschenkel.R", "Chest": "brust"}
@@ -103,7 +105,7 @@ def refused(tmp_path, message, error=ValueError):
     build(tmp_path)
   if error is ValueError:
     assert "\n" not in str(caught.value)
-  assert not list((tmp_path / "out").glob("bvh_folder/*/1.0.0/*.json"))
+  assert not list((tmp_path / "out").glob("bvh_folder/*/1.1.0/*.json"))
 
 
 def test_folders_without_motion_are_refused(tmp_path):
@@ -139,9 +141,55 @@ def test_a_map_with_joints_that_are_not_there_is_refused(tmp_path):
   refused(tmp_path, r"1\.bvh: got a skeleton without abdomen, .* it has Hips")
 
 
+def test_bones_that_a_conversion_lost_are_put_back_and_said(tmp_path):
+  whole = bvh_bones_test.still()
+  lost = bvh_bones_test.lost(whole)
+  files = {f"a/{i}.bvh": lost for i in range(5)} | {"a/own.bvh": take()}
+  write(tmp_path / "raw", files)
+  said = r"put back in 0\.bvh, 1\.bvh, 2\.bvh and 2 more files; lost_bones = false in"
+  with pytest.warns(UserWarning, match=said):
+    records = build(tmp_path)["train"]
+  expected = bvh_maps.to_h36m17(whole)
+  for record in records:
+    if builder_testing.text(record, "action") != "own":
+      np.testing.assert_allclose(
+        builder_testing.world_joints(record)[0], expected[0], atol=1e-5
+      )
+
+
+def test_files_without_lost_bones_are_read_in_silence(tmp_path, recwarn):
+  write(tmp_path / "raw", {"a/1.bvh": take()})
+  build(tmp_path)
+  assert not [w for w in recwarn if issubclass(w.category, UserWarning)]
+
+
+def test_people_whom_bones_lack_are_refused_unless_it_is_wished(tmp_path):
+  write(tmp_path / "raw", {"anna/1.bvh": bvh_bones_test.lost(bvh_bones_test.still())})
+  settings = tmp_path / "raw" / "skeleton.toml"
+  settings.write_text("lost_bones = false\n")
+  refused(tmp_path, r"1\.bvh: subject 'anna': got a torso of 0\.4.*; bones are lost or")
+  settings.write_text("lost_bones = false\nproportions = false\n")
+  records = build(tmp_path)["train"]
+  found = proportions.measure(builder_testing.world_joints(records[0]), "h36m17")
+  assert found["torso"] < 0.5
+
+
+def test_unusual_people_are_told(tmp_path):
+  motion = take()
+  offsets = motion.offsets.copy()
+  for side in ("Left", "Right"):
+    offsets[motion.names.index(f"{side}Wrist")] *= 0.84
+  write(tmp_path / "raw", {"anna/1.bvh": dataclasses.replace(motion, offsets=offsets)})
+  told = r"subject 'anna': got a forearm of about 0\.25 of the leg .*, expected 0\.26"
+  with pytest.warns(UserWarning, match=told):
+    assert build(tmp_path)["train"]
+
+
 @pytest.mark.parametrize(
   ("text", "message"),
   [
+    ("lost_bones = 1", "got lost_bones = 1, expected true or false"),
+    ('proportions = "no"', "got proportions = 'no', expected true or false"),
     ("fps = 0", "got fps = 0, expected a number above 0"),
     ("num_cameras = 1.5", "got num_cameras = 1.5, expected a number above 0"),
     ('unit = "cm"', "raw: skeleton map: got 'no hip, .*expected joints to hold all"),

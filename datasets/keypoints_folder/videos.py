@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxpose import gaps
 from jaxpose import keypoint_files
-from jaxpose import limbs
+from jaxpose import proportions
 from jaxpose import user_folder
 from jaxpose.keypoint_tracks import Track
 
@@ -94,7 +94,8 @@ def records(
       raise ValueError(f"{where}: {error}.") from error
     if record["has_joints_3d"]:
       seen = record["joints_3d"][record["frame_valid"]]
-      limbs.require_metres(seen, settings.to, where)
+      proportions.require_metres(seen, settings.to, where)
+      proportions.warn(seen, settings.to, where)
     yield _with_camera(record, filmed) | dict(
       image_size=np.asarray(size, np.int32),
       fps=np.float32(settings.fps),

@@ -72,8 +72,8 @@ class Body:
       "thorax": (0, -0.05 * self.chest, self.chest),
       "neck": (0, 0.25 * self.neck, 0.97 * self.neck),
       "head": (0, -0.05 * self.head, self.head),
-      "right_shoulder": (self.shoulder, 0, -0.2 * self.shoulder),
-      "left_shoulder": (-self.shoulder, 0, -0.2 * self.shoulder),
+      "right_shoulder": (self.shoulder, 0, 0),
+      "left_shoulder": (-self.shoulder, 0, 0),
       "right_elbow": (0, 0, -self.upper_arm),
       "left_elbow": (0, 0, -self.upper_arm),
       "right_wrist": (0, 0, -self.forearm),
@@ -83,7 +83,11 @@ class Body:
 
 
 def sample_body(rng: np.random.Generator) -> Body:
-  """A random adult, 1.70 +- 0.08 m tall, with bone ratios a few percent off."""
+  """A random adult, 1.70 +- 0.08 m tall, with bone ratios a few percent off.
+
+  Their means are between those of de Leva (1996) and of CMU's captured people, see
+  `jaxpose.proportions`.
+  """
   height = np.clip(rng.normal(1.70, 0.08), 1.5, 1.95)
 
   def part(ratio, spread=0.025):
@@ -98,12 +102,12 @@ def sample_body(rng: np.random.Generator) -> Body:
     ankle=part(0.044),
     ball=part(0.075),
     heel=part(0.03),
-    hip=part(0.072, 0.05),
-    lumbar=part(0.135) / long_legs,
-    chest=part(0.142) / long_legs,
+    hip=part(0.062, 0.05),
+    lumbar=part(0.146) / long_legs,
+    chest=part(0.154) / long_legs,
     neck=part(0.066),
     head=part(0.066),
-    shoulder=part(0.092, 0.05),
-    upper_arm=part(0.162) * long_arms,
-    forearm=part(0.143) * long_arms,
+    shoulder=part(0.105, 0.05),
+    upper_arm=part(0.168) * long_arms,
+    forearm=part(0.156) * long_arms,
   )

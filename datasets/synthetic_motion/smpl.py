@@ -4,6 +4,7 @@ import numpy as np
 
 from jaxpose import body as smpl
 from jaxpose import body_files
+from jaxpose import proportions
 from jaxpose import sequences
 from jaxpose import skeletons
 
@@ -50,9 +51,16 @@ def rotations(solved: Solved) -> np.ndarray:
 
 
 def sample_betas(seed: int, name: str) -> np.ndarray:
-  """(10,) shape of the person of that name; depends on nothing else."""
+  """(10,) shape of the person of that name; depends on nothing else.
+
+  Drawn again until its proportions are usual: one shape in twenty of the free body has
+  shorter forearms than people have.
+  """
   rng = sequences.clip_rng(seed, "betas", name)
-  return rng.normal(size=BODY.num_betas).astype(np.float32)
+  while True:
+    betas = rng.normal(size=BODY.num_betas).astype(np.float32)
+    if not proportions.unusual(smpl.rest_joints(BODY, betas)[None], "smpl24"):
+      return betas
 
 
 def hips(solved: Solved, subject: Subject, betas: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow_datasets as tfds
 
 from jaxpose import body_sequences
+from jaxpose import proportions
 from jaxpose import sequences
 
 from . import body
@@ -42,8 +43,11 @@ _TINY = dict(train=2, validation=1, test=1, frames=(80, 100))
 class Builder(tfds.core.GeneratorBasedBuilder):
   """One record is one camera's view of one clip."""
 
-  VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES = {"1.0.0": "Eight actions, 39 subjects, four cameras."}  # noqa: RUF012
+  VERSION = tfds.core.Version("1.1.0")
+  RELEASE_NOTES = {  # noqa: RUF012
+    "1.0.0": "Eight actions, 39 subjects, four cameras.",
+    "1.1.0": "Torsos, arms and shoulders as long as people's, hips closer.",
+  }
   BUILDER_CONFIGS = [  # noqa: RUF012
     Config(name="default", description="39 subjects, what the quick start trains on."),
     Config(
@@ -96,6 +100,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
           action=action,
         )
         if not config.mesh:
+          where = f"subject {subject.name!r}"
+          proportions.check(solved.joints, body.SKELETON.name, where)
           yield from sequences.film(
             solved.joints, rng, skeleton=body.SKELETON, **labels
           )

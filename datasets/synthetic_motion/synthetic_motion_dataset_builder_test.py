@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxpose import proportions
 from jaxpose import sequences
 from synthetic_motion import body
 from synthetic_motion import curves
@@ -137,6 +138,24 @@ def test_bodies_differ_in_size():
   assert np.ptp(heights) > 0.3
   legs = np.array([b.leg / b.height for b in bodies])
   assert 0.44 < legs.min() < legs.max() < 0.54
+
+
+def test_bodies_have_the_proportions_of_people(clips):
+  for key, joints in clips.items():
+    assert not proportions.unusual(joints, SKELETON.name), key
+  found = []
+  for i in range(1, 201):
+    offsets = motion.sample_subject(0, f"S{i:02d}").body.offsets()
+    rest = np.zeros_like(offsets)
+    for parent, joint in SKELETON.bones:  # parents come first
+      rest[joint] = rest[parent] + offsets[joint]
+    assert not proportions.unusual(rest[None], SKELETON.name), i
+    found.append(list(proportions.measure(rest[None], SKELETON.name).values()))
+    shoulders = rest[[SKELETON.index(f"{s}_shoulder") for s in ("left", "right")]]
+    np.testing.assert_allclose(rest[SKELETON.index("thorax")], shoulders.mean(0))
+  # Near the means of captured people; hips a little wider, as in Human3.6M.
+  means = (0.61, 0.32, 0.34, 0.43, 0.25)
+  np.testing.assert_allclose(np.mean(found, 0), means, atol=0.01)
 
 
 @pytest.mark.parametrize("side", ["right", "left"])

@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from jaxpose import build_jobs
 from jaxpose import multiview_records
+from jaxpose import proportions
 from jaxpose import sequences
 
 from . import filming
@@ -60,10 +61,11 @@ class Config(tfds.core.BuilderConfig):
 class Builder(tfds.core.GeneratorBasedBuilder):
   """One record is one clip of one person, seen by all cameras."""
 
-  VERSION = tfds.core.Version("1.1.0")
+  VERSION = tfds.core.Version("1.2.0")
   RELEASE_NOTES = {  # noqa: RUF012
     "1.0.0": "Eight actions, 57 subjects, four cameras.",
     "1.1.0": "Shirts are lighter in front than at the back.",
+    "1.2.0": "Torsos, arms and shoulders as long as people's, hips closer.",
   }
   BUILDER_CONFIGS = [  # noqa: RUF012
     Config(name="default", description="57 subjects, 64 pixels, four cameras."),
@@ -115,6 +117,7 @@ def make_record(config: Config, name: str, action: str) -> dict:
   rng = sequences.clip_rng(config.seed, "film", sequence)
   subject = motion.sample_subject(config.seed, name)
   whole = motion.clip(subject, action, config.seed, _MOTION_FRAMES)
+  proportions.check(whole, person.SKELETON.name, f"subject {name!r}")
   start, joints = _window(config, rng, whole)
   height = subject.body.height
   actors = [filming.sample_actor(rng, joints, height)]

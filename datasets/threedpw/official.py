@@ -10,7 +10,7 @@ from jaxpose import array_pickle
 from jaxpose import body as bodies
 from jaxpose import cameras
 from jaxpose import geometry
-from jaxpose import limbs
+from jaxpose import proportions
 from jaxpose import sequences
 from jaxpose import skeletons
 from jaxpose import smpl_folder
@@ -185,7 +185,8 @@ def person_record(
   world, world_14, skeleton = _joints(
     sequence, person, found and found[GENDERS[gender]], pose, betas, translation, valid
   )
-  limbs.require_metres(world[valid], skeleton, where)
+  proportions.require_metres(world[valid], skeleton, where)
+  proportions.warn(world[valid], skeleton, where)
   camera = world @ rotations.swapaxes(1, 2) + shifts[:, None]
   k = sequence["cam_intrinsics"].astype(np.float64)
   intrinsics = np.asarray([k[0, 0], k[1, 1], k[0, 2], k[1, 2], 0, 0, 0, 0, 0])
