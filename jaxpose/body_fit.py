@@ -8,6 +8,7 @@ rest. Captured joints are those of `h36m17`, rotations those of `smpl24`. NumPy 
 from typing import NamedTuple
 
 import numpy as np
+import scipy.optimize
 from jaxtyping import Float
 
 from jaxpose import body as bodies
@@ -19,19 +20,28 @@ from jaxpose.body import Body
 _SMPL, _H36M = skeletons.get("smpl24"), skeletons.get("h36m17")
 _SIDES = ("left", "right")
 _LIMBS = (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
-# Pairs of SMPL's joints whose distance tells the shape: the rigid limbs, then widths.
-BONES = tuple(
+# Pairs of SMPL's joints whose distance tells the shape: the rigid limbs, then widths
+# and the trunk.
+_RIGID = tuple(
   (_SMPL.index(f"{side}_{a}"), _SMPL.index(f"{side}_{b}"))
   for a, b in _LIMBS
   for side in _SIDES
-) + tuple(
-  (_SMPL.index(f"left_{part}"), _SMPL.index(f"right_{part}"))
-  for part in ("hip", "shoulder")
 )
-# Metres of misfit that are as bad as one standard deviation of a beta. Captured arms
-# end short of the wrist by up to a handbreadth, and widths depend on where in the flesh
-# a skeleton has its hips and shoulders: trusted more, they make unlikely shapes.
-_TRUST = np.asarray([0.01] * 4 + [0.02] * 4 + [0.03] * 2)
+BONES = (
+  *_RIGID,
+  *((_SMPL.index(f"left_{p}"), _SMPL.index(f"right_{p}")) for p in ("hip", "shoulder")),
+  *((_SMPL.index(f"{s}_hip"), _SMPL.index(f"{s}_shoulder")) for s in _SIDES),
+)
+# Metres of misfit that are as bad as one standard deviation of a beta. Widths depend on
+# where in the flesh a skeleton has its hips and shoulders, and the trunk bends: trusted
+# more, they make unlikely shapes.
+_TRUST = np.asarray([0.01] * 4 + [0.02] * 4 + [0.03] * 4)
+# Joints whose turns bring the shoulders to where they were captured, and the radians of
+# a turn that are as bad as 1 cm of misfit.
+_TRUNK = tuple(
+  _SMPL.index(n) for n in ("spine1", "spine2", "spine3", "left_collar", "right_collar")
+)
+_TRUNK_PRIOR = 0.3
 # SMPL's joints that h36m17 has, in both orders.
 _SHARED = tuple(
   (_SMPL.index(s), _H36M.index(h))
@@ -78,7 +88,8 @@ def fit_subject(
   """Shape and rest pose of one captured skeleton, from all of its frames or some.
 
   Limbs are turned by the smallest rotation onto their captured direction, hands with
-  their forearms. Trunk, head and feet keep their captured world rotation.
+  their forearms, and the trunk so that the shoulders lie where they were captured, as
+  nearly as small turns can. Head and feet keep their captured world rotation.
 
   Args:
     body: whose shape is sought; only its joints are used.
@@ -93,7 +104,7 @@ def fit_subject(
   betas = fit_betas(body, measure(joints), BONES, prior=_TRUST)
   rest = np.float64(bodies.rest_joints(body, betas))
   turns = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
-  for start, end in BONES[:-2]:
+  for start, end in _RIGID:
     bone = _captured(joints, end) - _captured(joints, start)
     bone = np.einsum("tji,tj->i", world[:, start], bone)
     turns[start] = _shortest_turn(rest[end] - rest[start], bone)
@@ -102,7 +113,40 @@ def fit_subject(
       _SMPL.index(f"{side}_{n}") for n in ("wrist", "hand", "elbow")
     )
     turns[[wrist, hand]] = turns[elbow]
+  turns[list(_TRUNK)] = _trunk_turns(joints, world, rest)
   return Fit(betas, turns)
+
+
+def _trunk_turns(joints, world, rest, frames: int = 200) -> np.ndarray:
+  """(5, 3, 3) turns of `_TRUNK`, by least squares over some frames."""
+  chosen = np.linspace(0, len(joints) - 1, min(frames, len(joints))).astype(int)
+  hips = joints[chosen][:, [_H36M_OF[j] for j in _HIPS]].mean(1)
+  chains = []  # of each shoulder: (joint, offset to the next one)
+  for side in _SIDES:
+    path = [_SMPL.index(f"{side}_shoulder")]
+    while PARENTS[path[0]] >= 0:
+      path.insert(0, PARENTS[path[0]])
+    chains.append((path[:-1], np.diff(rest[path], axis=0)))
+  start = rest[0] - rest[_HIPS].mean(0)
+  wanted = [
+    _captured(joints[chosen], _SMPL.index(f"{side}_shoulder")) - hips for side in _SIDES
+  ]
+
+  def misfit(vectors):
+    turn = {
+      j: geometry.axis_angle_to_matrix(v)
+      for j, v in zip(_TRUNK, vectors.reshape(-1, 3), strict=True)
+    }
+    found = [vectors * 0.01 / _TRUNK_PRIOR * np.sqrt(len(chosen))]
+    for (path, offsets), target in zip(chains, wanted, strict=True):
+      place = world[chosen, 0] @ start
+      for j, offset in zip(path, offsets, strict=True):
+        place = place + world[chosen, j] @ (turn.get(j, np.eye(3)) @ offset)
+      found.append((place - target).ravel())
+    return np.concatenate(found)
+
+  solved = scipy.optimize.least_squares(misfit, np.zeros(3 * len(_TRUNK)))
+  return geometry.axis_angle_to_matrix(solved.x.reshape(-1, 3))
 
 
 def retarget(

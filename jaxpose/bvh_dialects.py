@@ -7,6 +7,7 @@ from jaxpose import skeletons
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 CMU_UNIT = 0.0254 / 0.45  # The CMU database counts in 1/0.45 inch.
+_CMU_HEAD = 0.098 / CMU_UNIT  # mean of 18 subjects' ASF files
 # Axis of the file that points up -> rows of the turn to a world with z up.
 UP = {
   "x": ((0, 1, 0), (0, 0, 1), (1, 0, 0)),
@@ -31,6 +32,9 @@ class Dialect:
     head: offset of the h36m17 head in the frame of its BVH joint, file units.
     up: axis of the file that points up, a key of `UP`.
     t_pose: a first frame whose root rotation is exactly 0 is an inserted T-pose.
+    head_bone: length of the head's bone, file units, to make nose and crown from its
+      joint's frame (`head_points`), which are h36m17's neck and head then; 0 takes
+      these as `joints` and `head` have them.
     lost_bones: put back the bones that `bvh_bones` knows to be lost, where a file bears
       the marks of that.
   """
@@ -41,6 +45,7 @@ class Dialect:
   head: tuple[float, float, float] = (0.0, 0.0, 0.0)
   up: str = "y"
   t_pose: bool = True
+  head_bone: float = 0.0
   lost_bones: bool = True
 
 
@@ -69,6 +74,7 @@ DIALECTS = {
       LeftArm RightArm LeftForeArm RightForeArm LeftHand RightHand
       """.split()
     ),
+    head_bone=_CMU_HEAD,
   ),
   "3dsmax": Dialect(
     CMU_UNIT,
@@ -87,6 +93,7 @@ DIALECTS = {
       LeftShoulder RightShoulder LeftElbow RightElbow LeftWrist RightWrist
       """.split()
     ),
+    head_bone=_CMU_HEAD,
   ),
   "daz": Dialect(
     0.01,
@@ -105,7 +112,7 @@ DIALECTS = {
       lShldr rShldr lForeArm rForeArm lHand rHand
       """.split()
     ),
-    head=(0.0, 11.5, 2.0),
+    head_bone=9.8,
   ),
 }
 
@@ -115,13 +122,13 @@ def dialect_of(settings: Mapping) -> Dialect:
 
   Args:
     settings: `joints`: h36m17 joint -> BVH joint or list of those whose mean it is;
-      `unit`: a key of `UNITS` or metres; and, if wanted, `up`, `head` and `t_pose` of
-      `Dialect`. Or `dialect`, a key of `DIALECTS`, and what of it to change.
+      `unit`: a key of `UNITS` or metres; and, if wanted, `up`, `head`, `t_pose` and
+      `head_bone` of `Dialect`. Or `dialect`, a key of `DIALECTS`, and what of it to change.
 
   Raises:
     ValueError: something is missing, unknown or of the wrong kind.
   """
-  known = ("dialect", "joints", "unit", "up", "head", "t_pose")
+  known = ("dialect", "joints", "unit", "up", "head", "t_pose", "head_bone")
   _require(not (set(settings) - set(known)), sorted(settings), f"only {known}")
   name = settings.get("dialect")
   _require(name is None or name in DIALECTS, name, f"dialect to be in {list(DIALECTS)}")
@@ -150,7 +157,12 @@ def dialect_of(settings: Mapping) -> Dialect:
   _require(isinstance(t_pose, bool), t_pose, "t_pose to be true or false")
   ordered = tuple(joints[joint] for joint in _JOINTS)
   rotations = base.rotations if base else ()
-  return Dialect(float(unit), ordered, rotations, tuple(map(float, head)), up, t_pose)
+  made = "head" in settings or {"neck", "head"} & set(settings.get("joints", {}))
+  bone = settings.get("head_bone", base.head_bone if base and not made else 0.0)
+  number = isinstance(bone, int | float) and not isinstance(bone, bool) and bone >= 0
+  _require(number, bone, "head_bone to be a length, or 0")
+  head = tuple(map(float, head))
+  return Dialect(float(unit), ordered, rotations, head, up, t_pose, float(bone))
 
 
 def _require(fine: bool, got, expected: str) -> None:

@@ -1,15 +1,13 @@
 """BVH motion as clips of h36m17 joints: metres, world with z up, an even frame rate."""
 
 import dataclasses
-import itertools
-import string
-from typing import NamedTuple
 
 import numpy as np
 
 from jaxpose import bvh
 from jaxpose import bvh_bones
-from jaxpose import geometry
+from jaxpose import head_points
+from jaxpose import motion_pieces
 from jaxpose import skeletons
 from jaxpose.bvh_dialects import DIALECTS
 from jaxpose.bvh_dialects import UP
@@ -17,10 +15,7 @@ from jaxpose.bvh_dialects import Dialect
 from jaxpose.bvh_dialects import find_dialect
 from jaxpose.bvh_dialects import missing
 
-FPS = 50.0
-MAX_SPEED = 9.0  # m/s; no joint of a person moves faster, a lost marker does.
-MIN_PIECE = 1.5  # seconds
-_HEAD = skeletons.get("h36m17").index("head")
+_NECK, _HEAD = (skeletons.get("h36m17").index(name) for name in ("neck", "head"))
 _SMPL_PARENTS = skeletons.get("smpl24").parents[1:22]
 
 
@@ -54,6 +49,11 @@ def to_h36m17(take: bvh.Bvh, dialect: Dialect | None = None) -> np.ndarray:
   )
   head = take.names.index(dialect.joints[_HEAD][0])
   joints[:, _HEAD] += rotations[:, head] @ np.asarray(dialect.head)
+  if dialect.head_bone:
+    base = take.names.index(dialect.joints[_NECK][0])
+    joints[:, [_NECK, _HEAD]] = head_points.nose_and_crown(
+      positions[:, base], dialect.head_bone, rotations[:, base]
+    )
   joints = dialect.unit * joints
   leg = np.linalg.norm(np.diff(joints[:1, 1:4], axis=1), axis=-1).sum(-1)
   if not ((0.4 < leg) & (leg < 1.3)).all():
@@ -100,27 +100,13 @@ def _starts_with_t_pose(take: bvh.Bvh) -> bool:
   return len(take.motion) > 1 and not take.motion[0, turns].any()
 
 
-class Piece(NamedTuple):
-  """A part of a take without jumps.
-
-  Attributes:
-    suffix: "" if it is the whole take, else "_a", "_b", ...
-    joints: (t, 17, 3) float32, as of `to_h36m17`.
-    rotations: (t, 22, 3, 3) float32, as of `to_smpl`, or None.
-  """
-
-  suffix: str
-  joints: np.ndarray
-  rotations: np.ndarray | None
-
-
 def pieces(
   take: bvh.Bvh,
   dialect: Dialect | None = None,
-  fps: float = FPS,
+  fps: float = motion_pieces.FPS,
   *,
   with_rotations: bool = False,
-) -> list[Piece]:
+) -> list[motion_pieces.Piece]:
   """The take at `fps`, cut where it jumps.
 
   Raises:
@@ -129,40 +115,4 @@ def pieces(
   joints = to_h36m17(take, dialect)
   turns = to_smpl(take, dialect) if with_rotations else None
   rate = round(1 / take.frame_time, 3)  # files write 1/120 s as .0083333
-  joints = resample(joints, rate, fps).astype(np.float32)
-  if turns is not None:
-    turns = geometry.project_to_rotation(resample(turns, rate, fps)).astype(np.float32)
-  made = []
-  for i, part in enumerate(cut(joints, fps)):
-    suffix = "" if part == slice(0, len(joints)) else f"_{letters(i)}"
-    made.append(Piece(suffix, joints[part], None if turns is None else turns[part]))
-  return made
-
-
-def resample(values: np.ndarray, rate: float, fps: float = FPS) -> np.ndarray:
-  """Frames at `fps` by linear interpolation; the first frame stays."""
-  frames = len(values)
-  at = np.arange(0, (frames - 1) / rate + 1e-9, 1 / fps) * rate
-  before = np.minimum(at.astype(int), max(frames - 2, 0))
-  after = np.minimum(before + 1, frames - 1)
-  weight = (at - before).reshape(-1, *[1] * (values.ndim - 1))
-  return values[before] * (1 - weight) + values[after] * weight
-
-
-def cut(joints: np.ndarray, fps: float = FPS) -> list[slice]:
-  """The pieces between frames where a joint moves faster than a person can.
-
-  Pieces under `MIN_PIECE` are dropped; a take without such a jump stays whole.
-  """
-  speed = np.linalg.norm(np.diff(joints, axis=0), axis=-1).max(-1) * fps
-  jumps = np.flatnonzero(speed > MAX_SPEED) + 1
-  if not len(jumps):
-    return [slice(0, len(joints))]
-  ends = itertools.pairwise([0, *jumps.tolist(), len(joints)])
-  return [slice(a, b) for a, b in ends if b - a >= MIN_PIECE * fps]
-
-
-def letters(i: int) -> str:
-  """A, b, ..., z, aa, ab, ..."""
-  head, tail = divmod(i, 26)
-  return (letters(head - 1) if head else "") + string.ascii_lowercase[tail]
+  return motion_pieces.pieces(joints, turns, rate, fps)

@@ -12,7 +12,8 @@ DIALECTS = list(bvh_dialects.DIALECTS)
 
 def as_settings(dialect):
   joints = zip(H36M.joints, map(list, dialect.joints), strict=True)
-  return dict(joints=dict(joints), unit=dialect.unit, head=list(dialect.head))
+  sizes = dict(unit=dialect.unit, head_bone=dialect.head_bone)
+  return dict(joints=dict(joints), head=list(dialect.head), **sizes)
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -13,6 +13,7 @@ from jaxpose import bvh
 from jaxpose import bvh_bones
 from jaxpose import bvh_dialects
 from jaxpose import bvh_maps
+from jaxpose import motion_pieces
 from jaxpose import proportions
 from jaxpose import sequences
 from jaxpose import skeletons
@@ -22,7 +23,7 @@ SKELETON = skeletons.get("h36m17")
 SEED = 0  # of the virtual cameras
 NUM_CAMERAS = 4
 _OPTIONS = dict(
-  fps=bvh_maps.FPS, num_cameras=NUM_CAMERAS, lost_bones=True, proportions=True
+  fps=motion_pieces.FPS, num_cameras=NUM_CAMERAS, lost_bones=True, proportions=True
 )
 
 
@@ -158,8 +159,9 @@ def read(
       yield sequence + piece.suffix, subject, action, piece.joints
   if empty:
     raise ValueError(
-      f"{paths[0]}: got jumps faster than {bvh_maps.MAX_SPEED:g} m/s all through, here "
-      "and in every other file of the split, expected human motion; replace the files."
+      f"{paths[0]}: got jumps faster than {motion_pieces.MAX_SPEED:g} m/s all through, "
+      "here and in every other file of the split, expected human motion; replace the "
+      "files."
     )
   if whole_again:
     more = len(whole_again) - 3

@@ -12,6 +12,7 @@ import numpy as np
 from jaxpose import asf
 from jaxpose import asf_maps
 from jaxpose import bvh
+from jaxpose import bvh_bones
 from jaxpose import bvh_maps
 from jaxpose import motion_pieces
 
@@ -35,6 +36,7 @@ class Clip:
     fps: frames per second.
     rotations: (t, 22, 3, 3) of SMPL's joints without the hands, relative to the parent
       joint, from a T-pose with y up, the root's to the world; None where not asked for.
+    mended: whether bones that a BVH conversion lost were put back.
   """
 
   name: str
@@ -43,6 +45,7 @@ class Clip:
   joints: np.ndarray
   fps: float
   rotations: np.ndarray | None = None
+  mended: bool = False
 
 
 def take_name(path: Path) -> tuple[int, int]:
@@ -73,6 +76,7 @@ def read(
     with_rotations: also those of SMPL's joints.
   """
   subject, _ = take_name(path)
+  mended = False
   if skeleton is not None:
     captured = _read_asf(str(skeleton), skeleton)
     posed = asf.pose(captured, asf.read_amc(path, captured))
@@ -84,6 +88,7 @@ def read(
     found = motion_pieces.pieces(joints, turns, RATE)
   else:
     take = bvh.read(path)
+    mended = bvh_bones.are_lost(take)
     try:
       found = bvh_maps.pieces(take, with_rotations=with_rotations)
     except ValueError as error:
@@ -96,6 +101,7 @@ def read(
       joints=piece.joints,
       fps=motion_pieces.FPS,
       rotations=piece.rotations,
+      mended=mended,
     )
 
 

@@ -5,7 +5,6 @@ import itertools
 import pathlib
 import urllib.request
 import zipfile
-from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import ClassVar
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from jaxpose import body_files
 from jaxpose import body_fit
 from jaxpose import body_sequences
 from jaxpose import motion_pieces
+from jaxpose import proportions
 from jaxpose import sequences
 from jaxpose import skeletons
 
@@ -84,13 +84,22 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _generate_examples(self, found: list["Take"]):
     mesh = self.builder_config.name == "mesh"
     film = _film_bodies if mesh else _film_joints
-    empty = True
-    for _, members in itertools.groupby(found, lambda take: take.subject):
-      for key, record in film(
-        clip for take in members for clip in take.clips(with_rotations=mesh)
-      ):
-        empty = False
-        yield key, record
+    empty, mended = True, []
+    for subject, members in itertools.groupby(found, lambda take: take.subject):
+      clips_of = [c for take in members for c in take.clips(with_rotations=mesh)]
+      if not clips_of:
+        continue
+      empty = False
+      mended += [clip.name for clip in clips_of if clip.mended]
+      joints = np.concatenate([clip.joints for clip in clips_of])
+      proportions.check(joints, SKELETON.name, f"CMU subject {subject:02d}")
+      yield from film(clips_of)
+    if mended:
+      logging.warning(
+        "cmu_mocap: put back the thorax and the ends of the forearms that the "
+        "conversion to BVH lost, in %d clips, the first %s.",
+        *(len(mended), mended[0]),
+      )
     if empty:
       raise ValueError(
         f"{found[0].path}: got jumps faster than {motion_pieces.MAX_SPEED:g} m/s all "
@@ -124,15 +133,14 @@ def _labels(clip: clips.Clip) -> dict:
   )
 
 
-def _film_joints(found: Iterable[clips.Clip]):
+def _film_joints(found: list[clips.Clip]):
   for clip in found:
     rng = sequences.clip_rng(SEED, clip.name)
     yield from sequences.film(clip.joints, rng, skeleton=SKELETON, **_labels(clip))
 
 
-def _film_bodies(found: Iterable[clips.Clip]):
+def _film_bodies(found: list[clips.Clip]):
   """The clips of one subject, who has one shape."""
-  found = list(found)
   body = body_files.load("free")
   joints = np.concatenate([clip.joints for clip in found])
   turns = np.concatenate([clip.rotations for clip in found])
