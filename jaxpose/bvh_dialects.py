@@ -123,7 +123,8 @@ def dialect_of(settings: Mapping) -> Dialect:
   Args:
     settings: `joints`: h36m17 joint -> BVH joint or list of those whose mean it is;
       `unit`: a key of `UNITS` or metres; and, if wanted, `up`, `head`, `t_pose` and
-      `head_bone` of `Dialect`. Or `dialect`, a key of `DIALECTS`, and what of it to change.
+      `head_bone` of `Dialect`. Or `dialect`, a key of `DIALECTS`, and what of it to
+      change.
 
   Raises:
     ValueError: something is missing, unknown or of the wrong kind.
