@@ -6,7 +6,8 @@ Trained on CMU motion capture as other people might do it: other limbs, poses, s
 and frame rates (`jaxpose.people`), cameras near and far, high and low, and half of the
 windows with the errors of a detector (`jaxpose.detector_errors`).
 
-The variant lift_27.py:causal predicts the last frame of its window, for live use.
+The variant lift_27.py:causal predicts the last frame of its window, for live use. It
+goes on from the former: --config.init_from=runs/lift_27.
 """
 
 from jaxpose.config import base_config
@@ -61,7 +62,8 @@ def get_config(variant: str = "full"):
   if variant == "causal":
     config.model.frame = 26
     config.data.lookahead = 0
-    config.total_steps = 12_000
+    config.total_steps = 6_000
+    config.eval_every = 3000
   elif variant == "smoke":
     config.data.batch_size = 8
     config.model.update(channels=8, blocks=1, block_width=8)
