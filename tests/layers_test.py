@@ -43,7 +43,7 @@ def test_conv_and_its_gradients_equal_lax(k, stride, padding):
   cotangent = draw(b, v, t // stride, d, seed=3)
   got = jax.jit(lambda *a: value_and_pullback(ours, a, cotangent))(*args)
   want = jax.jit(lambda *a: value_and_pullback(plain, a, cotangent))(*args)
-  jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, atol=1e-4), got, want)
+  jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, atol=2e-4), got, want)
   assert got[0].shape == (b, v, t // stride, d)
 
 
