@@ -9,6 +9,8 @@ import pytest
 
 from jaxpose.models import attention
 
+pytestmark = pytest.mark.numeric
+
 
 def normal(*shape, seed=0):
   values = np.random.default_rng(seed).normal(size=shape)

@@ -75,6 +75,7 @@ def golden_body(path):
   )
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("mode", ["numpy", "jax", "jit"])
 def test_the_body_equals_the_originals(shared, mode):
   data, body = golden_body(shared / "golden/glot/smpl_tiny.npz")
@@ -101,6 +102,7 @@ def test_the_body_equals_the_originals(shared, mode):
   np.testing.assert_array_equal(bodies.H36M_TO_14, data["H36M_TO_J14"])
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("xp", [np, jnp])
 def test_projection_equals_the_originals(xp):
   with np.load(GLOT / "camera.npz") as file:

@@ -8,6 +8,8 @@ import pytest
 
 from jaxpose import crops
 
+pytestmark = pytest.mark.numeric
+
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "glot" / "camera.npz"
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from jaxpose import geometry
 
+pytestmark = pytest.mark.numeric
+
 GLOT = pathlib.Path(__file__).parent / "golden" / "glot"
 
 

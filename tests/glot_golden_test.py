@@ -13,6 +13,8 @@ from jaxpose import geometry
 from jaxpose import torch_file
 from jaxpose.models import glot_regressors
 
+pytestmark = pytest.mark.numeric
+
 MODELS = ["model_small", "full_width_hash_weights"]
 each_model = pytest.mark.parametrize("name", MODELS)
 NO_DROPS = dict.fromkeys(

@@ -9,6 +9,8 @@ from jaxpose.models.layers import Dropout
 from jaxpose.models.layers import conv
 from jaxpose.models.layers import mix
 
+pytestmark = pytest.mark.numeric
+
 
 def draw(*shape, seed=0):
   return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)

@@ -10,6 +10,8 @@ import pytest
 from jaxpose import geometry
 from jaxpose import mesh_losses as losses
 
+pytestmark = pytest.mark.numeric
+
 WEIGHTS = dict(  # keypoints 2D, joints 3D, velocity 2D and 3D, pose, shape
   table1_3dpw=(300, 300, 10, 100, 60, 0.06),
   table1_h36m_mpii3d=(100, 150, 10, 100, 60, 0.06),

@@ -10,6 +10,8 @@ from jaxpose import predict
 from jaxpose import predict_mesh
 from tests import small_glot
 
+pytestmark = pytest.mark.numeric
+
 SIZE = small_glot.SIZE
 LATENCY = 7
 PARAMETERS = ("rotations", "betas", "camera", "crops", "translation", "joints_3d")

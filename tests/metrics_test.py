@@ -6,6 +6,8 @@ import pytest
 from jaxpose import geometry
 from jaxpose import metrics
 
+pytestmark = pytest.mark.numeric
+
 JOINTS = 17
 
 

@@ -13,6 +13,8 @@ from jaxpose import predict_views
 from tests import small_multiview
 from tests.small_multiview import WINDOW
 
+pytestmark = pytest.mark.numeric
+
 FRAMES = 11
 ARRAYS = ("keypoints_2d", "scores", "present", "joints_3d", "valid")
 

@@ -6,6 +6,8 @@ import pytest
 
 from jaxpose import optimizers
 
+pytestmark = pytest.mark.numeric
+
 
 def test_ranger_retraces_the_published_trajectory(golden):
   data = np.load(golden / "ranger.npz")

@@ -11,6 +11,8 @@ from jaxpose.models import resnet
 from jaxpose.models import resnet_torch
 from tests import resnet_reference
 
+pytestmark = pytest.mark.numeric
+
 TINY = dict(blocks=(1, 2, 1, 1), width=8)
 
 

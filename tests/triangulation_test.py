@@ -11,6 +11,8 @@ from jaxpose import geometry
 from jaxpose import multiview_crops
 from jaxpose import triangulation
 
+pytestmark = pytest.mark.numeric
+
 BOTH = pytest.mark.parametrize("xp", [np, jnp])
 
 
