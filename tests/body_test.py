@@ -75,6 +75,7 @@ def golden_body(path):
   )
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("mode", ["numpy", "jax", "jit"])
 def test_the_body_equals_the_originals(shared, mode):
   data, body = golden_body(shared / "golden/glot/smpl_tiny.npz")
@@ -101,6 +102,7 @@ def test_the_body_equals_the_originals(shared, mode):
   np.testing.assert_array_equal(bodies.H36M_TO_14, data["H36M_TO_J14"])
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("xp", [np, jnp])
 def test_projection_equals_the_originals(xp):
   with np.load(GLOT / "camera.npz") as file:
@@ -117,14 +119,14 @@ def test_the_rest_pose_is_the_shaped_template_and_its_joints():
   body = random_body()
   rest = np.broadcast_to(np.eye(3, dtype=np.float32), (24, 3, 3))
   posed = bodies.pose(body, rest, np.zeros(4, np.float32))
-  np.testing.assert_allclose(posed.vertices, body.template, atol=1e-6)
+  np.testing.assert_allclose(posed.vertices, body.template, atol=2e-6)
   np.testing.assert_allclose(posed.joints, body.joint_template, atol=1e-6)
   betas = np.asarray([1, 0, -2, 0], np.float32)
   posed = bodies.pose(body, rest, betas)
   np.testing.assert_allclose(
-    posed.vertices, body.template + body.shape_dirs @ betas, atol=1e-6
+    posed.vertices, body.template + body.shape_dirs @ betas, atol=2e-6
   )
-  np.testing.assert_allclose(posed.joints, bodies.rest_joints(body, betas), atol=1e-6)
+  np.testing.assert_allclose(posed.joints, bodies.rest_joints(body, betas), atol=2e-6)
 
 
 def test_a_turn_of_the_root_turns_the_whole_body_about_the_root_joint():

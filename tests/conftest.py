@@ -3,10 +3,11 @@
 import os
 import pathlib
 
-# Before jax starts: eight simulated devices for the sharding tests.
+# Before jax starts: eight simulated devices for the sharding tests. The flags of
+# whoever runs the tests come after, and win.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["XLA_FLAGS"] = (
-  os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ["XLA_FLAGS"] = " ".join(
+  ["--xla_force_host_platform_device_count=8", os.environ.get("XLA_FLAGS", "")]
 )
 
 import jax

@@ -273,7 +273,7 @@ def test_converted_network_drives_the_body_of_its_checkpoint_or_a_free_one(
   assert len(model.template) == (60 if name == "body.npz" else 1500)
   rotations, betas = (np.asarray(got[key]) for key in ("rotations", "betas"))
   joints = bodies.joints_49(model, bodies.pose(model, rotations, betas))
-  np.testing.assert_allclose(got["joints_3d"], joints, atol=1e-4, rtol=1e-4)
+  np.testing.assert_allclose(got["joints_3d"], joints, atol=5e-4, rtol=5e-4)
   assert np.isfinite(got["keypoints_2d"]).all()
 
 

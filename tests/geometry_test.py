@@ -8,6 +8,8 @@ import pytest
 
 from jaxpose import geometry
 
+pytestmark = pytest.mark.numeric
+
 GLOT = pathlib.Path(__file__).parent / "golden" / "glot"
 
 
@@ -83,7 +85,7 @@ def test_rotations_survive_round_trips_on_jax_in_float32():
   rotvec = jnp.asarray(rotations(), jnp.float32)
   matrix = jax.jit(geometry.axis_angle_to_matrix)(rotvec)
   np.testing.assert_allclose(
-    matrix, geometry.axis_angle_to_matrix(np.asarray(rotvec, np.float64)), atol=2e-6
+    matrix, geometry.axis_angle_to_matrix(np.asarray(rotvec, np.float64)), atol=5e-6
   )
   again = geometry.axis_angle_to_matrix(jax.jit(geometry.matrix_to_axis_angle)(matrix))
   np.testing.assert_allclose(again, matrix, atol=5e-6)
@@ -232,7 +234,7 @@ def test_six_numbers_are_a_rotation_and_back(xp):
   six = geometry.matrix_to_rotation_6d(matrix)
   assert isinstance(six, type(matrix))
   np.testing.assert_array_equal(six[0], [1, 0, 0, 1, 0, 0])  # no rotation
-  np.testing.assert_allclose(geometry.rotation_6d_to_matrix(six), matrix, atol=1e-6)
+  np.testing.assert_allclose(geometry.rotation_6d_to_matrix(six), matrix, atol=2e-6)
 
 
 def test_any_six_numbers_are_a_rotation_whatever_their_scale():
@@ -257,7 +259,7 @@ def test_six_numbers_have_a_finite_gradient_everywhere(six):
 def test_rotations_equal_the_originals():
   with np.load(GLOT / "rotations.npz") as file:
     data = dict(file)
-  close = functools.partial(np.testing.assert_allclose, atol=2e-6, rtol=0)
+  close = functools.partial(np.testing.assert_allclose, atol=5e-6, rtol=0)
   # Row 4 is all zeros; rows 2 and 3 are tiny and nearly collinear.
   close(geometry.rotation_6d_to_matrix(data["rot6d"]), data["rot6d_to_rotmat"])
   on_jax = jax.jit(geometry.rotation_6d_to_matrix)(data["rot6d"])

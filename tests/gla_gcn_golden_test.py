@@ -17,6 +17,8 @@ from jaxpose import transforms
 from jaxpose.models import gla_gcn
 from tests import gla_gcn_reference
 
+pytestmark = pytest.mark.numeric
+
 # Name, variant, skeletons of the input and of the output.
 EVALUATIONS = [
   ("h36m_rf27_c16", "s_agcn", "h36m17", "h36m17"),

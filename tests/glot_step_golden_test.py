@@ -16,6 +16,8 @@ from jaxpose import mesh_losses
 from jaxpose import optimizers
 from jaxpose.models import glot_torch
 
+pytestmark = pytest.mark.numeric
+
 WEIGHTS = dict(kp_2d=300, kp_3d=300, accel_2d=10, accel_3d=100, pose=60, shape=0.06)
 STILL = dict.fromkeys(
   (

@@ -9,6 +9,8 @@ from jaxpose import predict
 from jaxpose import predict_inputs
 from tests import small_glot
 
+pytestmark = pytest.mark.numeric
+
 SIZE = (640, 480)
 
 

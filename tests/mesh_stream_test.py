@@ -11,6 +11,8 @@ from jaxpose import predict
 from jaxpose import predict_mesh
 from tests import small_glot
 
+pytestmark = pytest.mark.numeric
+
 SIZE = small_glot.SIZE
 LATENCY = 7
 PARAMETERS = ("rotations", "betas", "camera", "crops", "translation", "joints_3d")
@@ -41,7 +43,7 @@ def same(results, batch):
   for name in PARAMETERS:
     streamed = np.concatenate([getattr(result, name) for result in results])
     want = getattr(batch, name)
-    np.testing.assert_allclose(streamed, want, atol=1e-4, rtol=5e-5, err_msg=name)
+    np.testing.assert_allclose(streamed, want, atol=1e-4, rtol=2e-4, err_msg=name)
   valid = np.concatenate([result.valid for result in results])
   np.testing.assert_array_equal(valid, batch.valid)
 

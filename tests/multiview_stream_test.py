@@ -13,6 +13,8 @@ from jaxpose import predict_views
 from tests import small_multiview
 from tests.small_multiview import WINDOW
 
+pytestmark = pytest.mark.numeric
+
 FRAMES = 11
 ARRAYS = ("keypoints_2d", "scores", "present", "joints_3d", "valid")
 
@@ -40,7 +42,7 @@ def same(results, batch):
   assert len(results) == len(batch)
   for name in ARRAYS:
     streamed = np.concatenate([getattr(result, name) for result in results])
-    atol = 1e-4 if name == "keypoints_2d" else 2e-6
+    atol = 2e-4 if name == "keypoints_2d" else 2e-5
     np.testing.assert_allclose(streamed, getattr(batch, name), atol=atol, err_msg=name)
   assert all(len(result) == 1 for result in results)
 

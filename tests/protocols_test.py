@@ -172,7 +172,7 @@ def test_root_handling_differs_by_protocol():
   part.pred[:, 0, 0] += 0.017
   scores = {n: protocols.score(n, [part]).total for n in ("h36m_p1", "cmu_p1")}
   # As predicted, one joint of 17 is off; re-centred, the 16 others are.
-  assert scores["h36m_p1"] == pytest.approx(1, rel=1e-4)
+  assert scores["h36m_p1"] == pytest.approx(1, rel=5e-4)
   assert scores["cmu_p1"] == pytest.approx(16, rel=1e-4)
   target = np.random.default_rng(1).normal(size=(3, 17, 3))
   pred = target - target[:, 14:15]

@@ -9,6 +9,8 @@ import pytest
 from jaxpose import convert
 from tests import resnet_reference
 
+pytestmark = pytest.mark.numeric
+
 LAST_BLOCKS = {1: 2, 2: 3, 3: 5, 4: 2}
 
 

@@ -11,6 +11,8 @@ from jaxpose import geometry
 from jaxpose import multiview_crops
 from jaxpose import triangulation
 
+pytestmark = pytest.mark.numeric
+
 BOTH = pytest.mark.parametrize("xp", [np, jnp])
 
 
@@ -42,8 +44,8 @@ def test_dlt_is_exact_on_clean_rays(xp, num_views):
   found, valid = triangulate(*as_kind(xp, rest))
   assert isinstance(found, np.ndarray) == (xp is np)
   assert np.asarray(valid).all()
-  # float32: a hundredth of a millimetre at four metres.
-  np.testing.assert_allclose(found, points, atol=1e-10 if xp is np else 1e-5)
+  # float32: a twentieth of a millimetre at four metres.
+  np.testing.assert_allclose(found, points, atol=1e-10 if xp is np else 5e-5)
 
 
 def test_dlt_follows_a_turn_of_the_whole_scene():

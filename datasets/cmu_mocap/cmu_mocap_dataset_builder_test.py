@@ -84,7 +84,7 @@ def test_records_hold_the_joints_of_the_file(tmp_path):
   (clip,) = retarget.read_take(DUMMY / "daz" / "60_01.bvh")
   for record in by_sequence(splits["train"])["60_01"]:
     world = builder_testing.world_joints(record)
-    np.testing.assert_allclose(world, clip.joints, atol=2e-6)  # metres
+    np.testing.assert_allclose(world, clip.joints, atol=5e-6)  # metres
 
 
 def test_prepared_files_build_and_win_over_bvh(tmp_path):

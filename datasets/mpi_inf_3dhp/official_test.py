@@ -152,7 +152,7 @@ def test_only_valid_frames_are_scored_but_all_are_context(tmp_path):
   off = np.where(poses.frames["frame_scored"], 0.0, 9.0)[:, None, None]
   wrong = scoring.relative_joints(poses) + off
   result = scoring.score(poses, wrong, frames, ["mpi3dhp"])["mpi3dhp"]
-  assert result.total < 1e-6
+  assert result.total < 1e-5  # millimetres
   assert result.frames == {
     name: int(scored_motion(name)[2].sum()) for name in protocol.TESTS
   }
