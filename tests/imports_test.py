@@ -53,7 +53,7 @@ ONLY = {
   "jaxpose/body_files.py": (
     *("jaxpose.body", "jaxpose.body_asset", "jaxpose.smpl_pickle", "numpy"),
   ),
-  "jaxpose/body_fit.py": ("jaxpose.body", *BASE, *ARRAYS),
+  "jaxpose/body_fit.py": ("jaxpose.body", "scipy.optimize", *BASE, *ARRAYS),
   "jaxpose/body_sequences.py": (
     *("jaxpose.body", "jaxpose.proportions", "jaxpose.sequences"),
     *(*BASE, *ARRAYS),
@@ -212,7 +212,7 @@ ONLY = {
   "jaxpose/bvh_dialects.py": ("jaxpose.skeletons",),
   "jaxpose/bvh_maps.py": (
     *("jaxpose.bvh", "jaxpose.bvh_bones", "jaxpose.bvh_dialects", "jaxpose.geometry"),
-    *("jaxpose.skeletons", "numpy"),
+    *("jaxpose.head_points", "jaxpose.motion_pieces", "jaxpose.skeletons", "numpy"),
   ),
   "jaxpose/user_folder.py": (),
   "jaxpose/keypoint_tracks.py": ("jaxtyping", "numpy"),
