@@ -121,6 +121,17 @@ def test_a_bvh_take_of_nothing_but_jumps_is_refused(tmp_path):
   refused(tmp_path / "raw", tmp_path, r"16_01\.bvh: got jumps faster than a person all")
 
 
+def test_people_whom_bones_lack_are_refused_with_their_file(tmp_path, raw):
+  path = raw / "subjects" / "05" / "05.asf"
+  text = path.read_text()
+  for bone in ("lradius", "rradius"):
+    at = text.index("length", text.index(f"name {bone}"))
+    text = f"{text[:at]}length 0.2{text[text.index(chr(10), at) :]}"
+  path.write_text(text)
+  message = r"05\.asf: got a forearm of 0\.1.* of the leg .*, expected .*; bones are lo"
+  refused(raw, tmp_path, message)
+
+
 def test_two_archives_are_refused(tmp_path):
   for name in ("a.zip", "b.zip"):
     good.zipped(tmp_path / "raw" / name)

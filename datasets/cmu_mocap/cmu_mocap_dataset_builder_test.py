@@ -12,8 +12,11 @@ import pytest
 from cmu_mocap import clips
 from cmu_mocap import dummy
 from cmu_mocap import takes
+from jaxpose import bvh
+from jaxpose import bvh_maps
 from jaxpose import skeletons
 from tests import builder_testing
+from tests import bvh_bones_test
 
 DUMMY = pathlib.Path(__file__).parent / "dummy_data"
 SUBJECTS = DUMMY / "subjects"
@@ -149,6 +152,22 @@ def test_missing_takes_of_the_list_are_told(tmp_path, module, monkeypatch):
   assert text.endswith("scores on them are not those of the released weights.")
   build(tmp_path / "two", config="all")
   assert len(told) == 1  # nothing lacks of "every take that is there"
+
+
+def test_bones_that_a_conversion_lost_are_put_back_and_told(
+  tmp_path, module, monkeypatch
+):
+  told = []
+  monkeypatch.setattr(module.logging, "warning", lambda text, *a: told.append(text % a))
+  (tmp_path / "raw").mkdir()
+  take = bvh_bones_test.lost(bvh_bones_test.still())
+  bvh.write(tmp_path / "raw" / "16_01.bvh", take)
+  (record, *_) = build(tmp_path, tmp_path / "raw")["train"]
+  assert "put back the thorax and the ends of the forearms" in told[-1]
+  assert told[-1].endswith("in 1 clips, the first 16_01.")
+  whole = bvh_maps.to_h36m17(bvh_bones_test.still())
+  world = builder_testing.world_joints(record)
+  np.testing.assert_allclose(world[0], whole[0], atol=1e-5)
 
 
 def test_takes_beyond_the_list_are_in_the_config_all_only(tmp_path, raw):
