@@ -7,12 +7,13 @@ hangs at the end of its parent.
 
 import dataclasses
 import pathlib
+import re
 import zipfile
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from jaxpose import asf
+from jaxpose import geometry
 from jaxpose.asf import Asf
 
 
@@ -72,9 +73,9 @@ def pose(skeleton: Asf, motion: list[np.ndarray]) -> Posed:
     at = [k for k, name in enumerate(bone.dof) if name in asf.ANGLES]
     own = np.eye(3)
     if at:
+      at.reverse()  # fixed axes: the first turn is the last factor
       order = "".join(bone.dof[k][1] for k in at)
-      turn = Rotation.from_euler(order, values[:, at]).as_matrix()
-      own = bone.axis @ turn.reshape(frames, 3, 3) @ bone.axis.T
+      own = bone.axis @ geometry.euler_to_matrix(values[:, at], order) @ bone.axis.T
     if bone.parent < 0:
       places = [bone.dof.index(name) for name in asf.PLACES]
       rotations[:, i] = own
@@ -88,15 +89,14 @@ def pose(skeleton: Asf, motion: list[np.ndarray]) -> Posed:
 def _head(text: str, degrees: bool) -> tuple[bool, str]:
   """Whether angles are in degrees, and the frames without comments."""
   lines = text.splitlines()
-  if "#" in text:
-    lines = [line.partition("#")[0] for line in lines]
   start = 0
-  while start < len(lines) and lines[start].strip()[:1] in ("", ":"):
+  while start < len(lines) and lines[start].strip()[:1] in ("", ":", "#"):
     word = lines[start].strip().lower()
     if word.startswith((":deg", ":rad")):
       degrees = asf.is_degrees(word)
     start += 1
-  return degrees, "\n".join(lines[start:])
+  body = "\n".join(lines[start:])
+  return degrees, re.sub("#.*", "", body) if "#" in body else body
 
 
 def _even_frames(words: list[str], skeleton: Asf) -> list[np.ndarray] | None:

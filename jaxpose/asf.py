@@ -11,7 +11,8 @@ import zipfile
 import zlib
 
 import numpy as np
-from scipy.spatial.transform import Rotation
+
+from jaxpose import geometry
 
 INCH = 0.0254  # metres; a file's unit of length is 1 / `:units length` inch
 ROOT = "root"
@@ -288,7 +289,7 @@ def _turn(axes: str, angles: list[float], degrees: bool) -> np.ndarray:
       f"got the axis order {axes[:40]!r}, expected XYZ in some order; get the file "
       "again."
     )
-  by_name = dict(zip("xyz", angles, strict=True))
   # ASF gives the angles as x, y, z whatever the order in which they are applied.
-  ordered = [by_name[letter] for letter in axes.lower()]
-  return Rotation.from_euler(axes.lower(), ordered, degrees=degrees).as_matrix()
+  by_name = dict(zip("xyz", np.radians(angles) if degrees else angles, strict=True))
+  order = axes.lower()[::-1]  # fixed axes: the first turn is the last factor
+  return geometry.euler_to_matrix(np.asarray([by_name[x] for x in order]), order)

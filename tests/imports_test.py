@@ -115,8 +115,8 @@ ONLY = {
     *("jaxpose.meshes", "jaxpose.whole_files", *BASE),
     *("jaxtyping", "numpy", "scipy.spatial"),
   ),
-  "jaxpose/asf.py": ("numpy", "scipy.spatial"),
-  "jaxpose/amc.py": ("jaxpose.asf", "numpy", "scipy.spatial"),
+  "jaxpose/asf.py": ("jaxpose.geometry", "numpy"),
+  "jaxpose/amc.py": ("jaxpose.asf", "jaxpose.geometry", "numpy"),
   "jaxpose/asf_maps.py": (
     *("jaxpose.amc", "jaxpose.asf", "jaxpose.head_points", *BASE, "jaxtyping", "numpy"),
   ),

@@ -1,9 +1,6 @@
-import functools
-import http.server
 import pathlib
 import shutil
 import sys
-import threading
 import zipfile
 
 import numpy as np
@@ -58,6 +55,19 @@ def add_take(raw, name, like="subjects/05/05_02.amc"):
 def raw(tmp_path):
   """A copy of dummy_data."""
   return shutil.copytree(DUMMY, tmp_path / "raw")
+
+
+@pytest.fixture
+def module():
+  """The builder's module as `build.py` imports it."""
+  return sys.modules[builder_testing.load_build().builder_cls("cmu_mocap").__module__]
+
+
+def refused(raw, tmp_path, message, error=ValueError, config="default"):
+  with pytest.raises(error, match=message) as caught:
+    builder_testing.build_and_read("cmu_mocap", tmp_path / "out", raw, config=config)
+  assert "\n" not in str(caught.value)
+  assert not list((tmp_path / "out").glob(f"cmu_mocap/{config}/2.0.0/*.json"))
 
 
 def test_dummy_data_is_what_dummy_py_writes(tmp_path):
@@ -274,57 +284,3 @@ def jumps(path):
       line = " ".join([name, str(float(x) + 20 * (count % 2)), *rest])
     lines.append(line)
   path.write_text("\n".join(lines))
-
-
-@pytest.fixture
-def module():
-  """The builder's module as `build.py` imports it."""
-  return sys.modules[builder_testing.load_build().builder_cls("cmu_mocap").__module__]
-
-
-@pytest.fixture
-def archive(tmp_path, module, monkeypatch):
-  """A local server in the place of CMU's, with dummy_data as the archive."""
-  zipped(tmp_path / "served" / "allasfamc.zip")
-  handler = functools.partial(
-    http.server.SimpleHTTPRequestHandler, directory=tmp_path / "served"
-  )
-  with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    host = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(module, "URL", f"{host}/allasfamc.zip")
-    yield server
-    server.shutdown()
-
-
-def test_without_manual_dir_the_takes_are_downloaded_once(tmp_path, archive):
-  assert names(build(tmp_path, None)) == DEFAULT
-  archive.shutdown()
-  archive.server_close()
-  assert names(build(tmp_path, None, overwrite=True)) == DEFAULT
-
-
-def test_a_damaged_download_is_refused(tmp_path, archive):
-  (tmp_path / "served" / "allasfamc.zip").write_bytes(b"<html>")
-  message = r"allasfamc.*\.zip: got a damaged archive .*; delete it and get it again"
-  refused(None, tmp_path, message)
-
-
-def test_a_failed_download_says_what_to_do(tmp_path, module, monkeypatch):
-  monkeypatch.setattr(module, "URL", "http://127.0.0.1:9/allasfamc.zip")
-  message = (
-    r"no manual_dir was given and the download of http://127.0.0.1:9/allasfamc.zip "
-    r"failed .*; go online, or pass --manual_dir, a folder with that zip or with CMU's"
-  )
-  refused(None, tmp_path, message, ConnectionError)
-
-
-def test_the_archive_is_that_of_the_cmu_database(module):
-  assert module.URL == "http://mocap.cs.cmu.edu/allasfamc.zip"
-
-
-def refused(raw, tmp_path, message, error=ValueError, config="default"):
-  with pytest.raises(error, match=message) as caught:
-    builder_testing.build_and_read("cmu_mocap", tmp_path / "out", raw, config=config)
-  assert "\n" not in str(caught.value)
-  assert not list((tmp_path / "out").glob(f"cmu_mocap/{config}/2.0.0/*.json"))
