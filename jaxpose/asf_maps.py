@@ -5,8 +5,8 @@ from jaxtyping import Float
 
 from jaxpose import head_points
 from jaxpose import skeletons
+from jaxpose.amc import Posed
 from jaxpose.asf import Asf
-from jaxpose.asf import Posed
 
 # In the order of h36m17 up to the thorax and from the shoulders on: the bones at whose
 # ends the joints are; of several, the middle. Nose and crown come from the head.
@@ -31,8 +31,18 @@ def to_h36m17(skeleton: Asf, posed: Posed) -> Float[np.ndarray, "t 17 3"]:
   """Metres, world with z up.
 
   Raises:
-    ValueError: a bone of CMU's skeletons is missing.
+    ValueError: a bone of CMU's skeletons is missing, or the legs are not those of a
+      person.
   """
+  thigh, shin = (
+    np.linalg.norm(skeleton.bones[skeleton.index(name)].offset)
+    for name in ("lfemur", "ltibia")
+  )
+  if not 0.4 < thigh + shin < 1.3:
+    raise ValueError(
+      f"got legs of {thigh + shin:.3g} m, expected about 0.8 m; correct the length "
+      "under :units."
+    )
 
   def ends(text):
     groups = [word.split("+") for word in text.split()]

@@ -177,7 +177,7 @@ def retarget(
   return Motion(local.astype(np.float32), translation.astype(np.float32))
 
 
-def measure(joints: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, " 10"]:
+def measure(joints: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, " 12"]:
   """Length of each of `BONES` in metres: the median over the frames of a person."""
   ends = [[_H36M_OF[joint] for joint in bone] for bone in BONES]
   a, b = (joints[:, list(side)] for side in zip(*ends, strict=True))

@@ -1,14 +1,12 @@
-"""The CMU reader against the three public BVH files whose joints are kept as npz.
-
-These joints were made before lost bones were put back, and have the neck as thorax.
-"""
+"""The CMU reader against CMU's files and BVH files whose joints are kept as npz."""
 
 import collections
+import csv
 import dataclasses
 
 import numpy as np
 import pytest
-from cmu_mocap import clips
+from cmu_mocap import takes
 
 from jaxpose import body as bodies
 from jaxpose import body_files
@@ -16,46 +14,64 @@ from jaxpose import body_fit
 from jaxpose import bvh
 from jaxpose import bvh_dialects
 from jaxpose import bvh_maps
+from jaxpose import geometry
+from jaxpose import motion_pieces
 from jaxpose import skeletons
 from tests import builder_testing
 
-H36M = skeletons.get("h36m17")
+H36M, SMPL = skeletons.get("h36m17"), skeletons.get("smpl24")
 TOLERANCE = 0.1  # mm; the npz rounds each coordinate to 0.1 mm, so 0.087 mm at most
 
 
-def pieces(shared, file, **options):
+def stored_clip(shared, split, name):
+  """Joints and rotations that an earlier conversion found."""
+  with np.load(shared / f"data/cmu_mocap/cmu_{split}.npz") as data:
+    i = list(data["clip_name"]).index(name)
+    frames = slice(data["clip_start"][i], data["clip_start"][i] + data["clip_len"][i])
+    turns = geometry.axis_angle_to_matrix(np.float32(data["theta"][frames]))
+    return data["joints3d"][frames], turns
+
+
+def read(shared, file, stored):
+  """Joints and rotations at 50 Hz of the part of a take that is stored.
+
+  The stored joints lack bones that the files lack.
+  """
   take = bvh.read(shared / "data/cmu_mocap/raw" / file)
   dialect = bvh_dialects.find_dialect(take.names)
   dialect = dataclasses.replace(dialect, lost_bones=False)
-  return bvh_maps.pieces(take, dialect, **options)
-
-
-def stored_clip(shared, split, name):
-  with np.load(shared / f"data/cmu_mocap/cmu_{split}.npz") as data:
-    i = list(data["clip_name"]).index(name)
-    start, length = data["clip_start"][i], data["clip_len"][i]
-    return data["joints3d"][start : start + length]
+  rate = round(1 / take.frame_time, 3)
+  joints, turns = (
+    motion_pieces.resample(found, rate)
+    for found in (
+      bvh_maps.to_h36m17(take, dialect),
+      bvh_maps.to_smpl(take, dialect),
+    )
+  )
+  starts = range(len(joints) - len(stored) + 1)
+  errors = [np.abs(joints[i : i + len(stored), 0] - stored[:, 0]).max() for i in starts]
+  part = slice(int(np.argmin(errors)), int(np.argmin(errors)) + len(stored))
+  return joints[part], geometry.project_to_rotation(turns[part])
 
 
 @pytest.mark.parametrize(
-  ("file", "split", "names"),
+  ("file", "split", "name"),
   [
-    ("131_01.bvh", "val", ["131_01"]),
-    ("jumping_jacks.bvh", "train", ["u_jumping_jacks"]),
-    ("60_10_daz.bvh", "train", ["60_10_a", "60_10_b"]),
+    ("131_01.bvh", "val", "131_01"),
+    ("jumping_jacks.bvh", "train", "u_jumping_jacks"),
+    ("60_10_daz.bvh", "train", "60_10_a"),
   ],
 )
-def test_a_real_file_gives_the_stored_joints_to_a_tenth_of_a_millimetre(
-  shared, file, split, names
+def test_limbs_and_spine_are_the_stored_ones_to_a_tenth_of_a_millimetre(
+  shared, file, split, name
 ):
-  found = pieces(shared, file)
-  assert len(found) == len(names)
-  for clip, name in zip(found, names, strict=True):
-    expected = stored_clip(shared, split, name)
-    assert clip.joints.shape == expected.shape
-    error_mm = 1000 * np.linalg.norm(clip.joints - expected, axis=-1)
-    error_mm = np.delete(error_mm, H36M.index("thorax"), 1)
-    assert error_mm.max() < TOLERANCE, f"{name}: {error_mm.max():.3f} mm"
+  expected, _ = stored_clip(shared, split, name)
+  joints, _ = read(shared, file, expected)
+  assert joints.shape == expected.shape
+  others = [H36M.index(name) for name in ("thorax", "neck", "head")]  # made anew
+  error_mm = 1000 * np.linalg.norm(joints - expected, axis=-1)
+  error_mm = np.delete(error_mm, others, 1)
+  assert error_mm.max() < TOLERANCE, f"{name}: {error_mm.max():.3f} mm"
 
 
 def test_a_real_file_survives_a_rewrite(shared, tmp_path):
@@ -67,22 +83,6 @@ def test_a_real_file_survives_a_rewrite(shared, tmp_path):
   np.testing.assert_allclose(positions, expected, atol=1e-4)  # centimetres
 
 
-def test_the_prepared_set_builds_with_the_bodies_in_view(shared, tmp_path):
-  splits = builder_testing.build_and_read(
-    "cmu_mocap", tmp_path, shared / "data/cmu_mocap"
-  )
-  builder_testing.check_splits(splits, H36M)
-  counts = {name: len(records) for name, records in splits.items()}
-  assert counts == {"train": 4 * 99, "validation": 4 * 12, "test": 4 * 22}
-  subjects = collections.defaultdict(set)
-  for name, records in splits.items():
-    subjects[name] = {builder_testing.text(record, "subject") for record in records}
-    in_view = np.concatenate([record["frame_valid"] for record in records])
-    assert in_view.mean() > 0.98, f"{name}: {in_view.mean():.4f}"
-  assert subjects["test"] == {"02", "35"}
-  assert subjects["validation"] == {"03", "08", "131"}
-
-
 @pytest.mark.parametrize(
   ("file", "split", "name"),
   [
@@ -90,21 +90,19 @@ def test_the_prepared_set_builds_with_the_bodies_in_view(shared, tmp_path):
     ("60_10_daz.bvh", "train", "60_10_a"),  # another dialect
   ],
 )
-def test_a_real_file_moves_the_body_as_the_prepared_rotations_do(
+def test_a_real_file_moves_the_body_as_the_stored_rotations_do(
   shared, file, split, name
 ):
-  own = pieces(shared, file, with_rotations=True)[0]
-  prepared = clips.read_prepared(shared / f"data/cmu_mocap/cmu_{split}.npz")
-  prepared = next(clip for clip in prepared if clip.name == name)
-  body, joints = body_files.load("free_small"), []
-  for clip in (own, prepared):
-    fit = body_fit.fit_subject(body, clip.joints, clip.rotations)
-    motion = body_fit.retarget(body, fit, clip.joints, clip.rotations)
-    betas = np.broadcast_to(fit.betas, (len(clip.joints), 10))
+  stored, theta = stored_clip(shared, split, name)
+  own, turns, theta = (x[::5] for x in (*read(shared, file, stored), theta))
+  body, found = body_files.load("free_small"), []
+  for rotations in (turns, theta):
+    fit = body_fit.fit_subject(body, own, rotations)
+    motion = body_fit.retarget(body, fit, own, rotations)
+    betas = np.broadcast_to(fit.betas, (len(own), 10))
     posed = bodies.pose(bodies.for_joints(body), motion.rotations, betas)
-    joints.append(posed.joints + motion.translation[:, None])
-  # Limbs; feet, head and trunk have rest poses of their own in the prepared files.
-  smpl = skeletons.get("smpl24")
+    found.append(posed.joints + motion.translation[:, None])
+  # Limbs; feet, head and trunk have rest poses of their own in the stored files.
   for joint in (
     "left_knee",
     "right_ankle",
@@ -112,5 +110,36 @@ def test_a_real_file_moves_the_body_as_the_prepared_rotations_do(
     "left_elbow",
     "right_wrist",
   ):
-    distance = np.linalg.norm(joints[0] - joints[1], axis=-1)[:, smpl.index(joint)]
+    distance = np.linalg.norm(found[0] - found[1], axis=-1)[:, SMPL.index(joint)]
     assert distance.mean() < 0.01, joint  # metres
+
+
+def test_the_list_of_takes_is_that_of_the_published_files(shared):
+  with (shared / "data/cmu_asfamc/index.csv").open(encoding="utf-8") as file:
+    names = [row["take"] for row in csv.DictReader(file)]
+  assert sorted(names) == sorted(f"{s:02d}_{t:02d}" for s, t in takes.ACTIONS)
+
+
+def test_the_published_files_build_with_their_splits_apart(shared, tmp_path):
+  raw = shared / "data" / "cmu_asfamc"
+  splits = builder_testing.build_and_read("cmu_mocap", tmp_path, raw)
+  counts = {name: len(records) for name, records in splits.items()}
+  assert counts == {"train": 824, "validation": 48, "test": 124, "unusual": 36}
+  names = collections.defaultdict(set)
+  for split, records in splits.items():
+    for record in records:
+      sequence = builder_testing.text(record, "sequence")
+      names[split].add(sequence[:5])
+      assert builder_testing.text(record, "subject") == sequence[:2]
+      action = takes.ACTIONS[int(sequence[:2]), int(sequence[3:5])]
+      assert builder_testing.text(record, "action") == action
+    for record in records[::20]:
+      builder_testing.check_record(record, H36M)
+    in_view = np.concatenate([record["frame_valid"] for record in records])
+    assert in_view.mean() > 0.98, f"{split}: {in_view.mean():.4f}"
+  assert sum(map(len, names.values())) == 240  # no take in two splits
+  subjects = {split: {name[:2] for name in found} for split, found in names.items()}
+  assert subjects["test"] == {"02", "35"}
+  assert subjects["validation"] == {"03", "08"}
+  assert not subjects["train"] & (subjects["test"] | subjects["validation"])
+  assert names["unusual"] == {f"{s:02d}_{t:02d}" for s, t in takes.UNUSUAL}

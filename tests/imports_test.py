@@ -25,12 +25,13 @@ ONLY = {
     *("jaxpose.multiview_recordings", "jaxpose.multiview_reprojection"),
     *("jaxpose.boxes", "jaxpose.frames", "PIL", "tensorflow_datasets"),
     *("jaxpose.build_jobs",),
+    *("jaxpose.asf", "jaxpose.asf_maps", "jaxpose.amc", "jaxpose.motion_pieces"),
     *("jaxpose.bvh", "jaxpose.bvh_bones", "jaxpose.bvh_maps", "jaxpose.array_pickle"),
     "jaxpose.user_folder",
     *("jaxpose.proportions", "jaxpose.smpl_folder", "jaxpose.bvh_dialects"),
     *("jaxpose.keypoint_files", "jaxpose.keypoint_tracks", "jaxpose.gaps"),
     *("jaxpose.benchmark_record", "jaxpose.object_npz", "jaxpose.videopose3d_npz"),
-    *("cdflib", "h5py", "scipy.io"),
+    *("absl", "cdflib", "h5py", "scipy.io"),
   ),
   "datasets/build.py": (
     *("jaxpose.build_jobs", "jaxpose.build_packages", "jaxpose.build_shuffle"),
@@ -52,7 +53,7 @@ ONLY = {
   "jaxpose/body_files.py": (
     *("jaxpose.body", "jaxpose.body_asset", "jaxpose.smpl_pickle", "numpy"),
   ),
-  "jaxpose/body_fit.py": ("jaxpose.body", *BASE, *ARRAYS),
+  "jaxpose/body_fit.py": ("jaxpose.body", "scipy.optimize", *BASE, *ARRAYS),
   "jaxpose/body_sequences.py": (
     *("jaxpose.body", "jaxpose.proportions", "jaxpose.sequences"),
     *(*BASE, *ARRAYS),
@@ -114,6 +115,13 @@ ONLY = {
     *("jaxpose.meshes", "jaxpose.whole_files", *BASE),
     *("jaxtyping", "numpy", "scipy.spatial"),
   ),
+  "jaxpose/asf.py": ("jaxpose.geometry", "numpy"),
+  "jaxpose/amc.py": ("jaxpose.asf", "jaxpose.geometry", "numpy"),
+  "jaxpose/asf_maps.py": (
+    *("jaxpose.amc", "jaxpose.asf", "jaxpose.head_points", *BASE, "jaxtyping", "numpy"),
+  ),
+  "jaxpose/head_points.py": ("jaxtyping", "numpy"),
+  "jaxpose/motion_pieces.py": (*BASE, "numpy"),
   "jaxpose/pose_csv.py": (*BASE, "jaxpose.whole_files", "jaxtyping", "numpy"),
   "jaxpose/pose_npz.py": (
     *(*BASE, "jaxpose.npz_files", "jaxpose.whole_files", "jaxtyping", "numpy"),
@@ -150,7 +158,9 @@ ONLY = {
   "jaxpose/protocol_table.py": ("jaxpose.metrics", "jaxpose.protocol_types"),
   "jaxpose/rigs.py": (*BASE, *ARRAYS),
   "jaxpose/transforms.py": (*BASE, "jaxpose.rigs", *ARRAYS),
-  "jaxpose/detector_places.py": (*BASE, *ARRAYS),
+  "jaxpose/detector_places.py": (
+    *("jaxpose.head_points", "jaxpose.skeleton_maps", *BASE, *ARRAYS),
+  ),
   "jaxpose/detector_errors.py": (*BASE, "jaxpose.detector_places", *ARRAYS),
   "jaxpose/sequences.py": (*BASE, *ARRAYS, "tensorflow_datasets"),
   "jaxpose/joblib_pickle.py": ("numpy",),
@@ -202,7 +212,7 @@ ONLY = {
   "jaxpose/bvh_dialects.py": ("jaxpose.skeletons",),
   "jaxpose/bvh_maps.py": (
     *("jaxpose.bvh", "jaxpose.bvh_bones", "jaxpose.bvh_dialects", "jaxpose.geometry"),
-    *("jaxpose.skeletons", "numpy"),
+    *("jaxpose.head_points", "jaxpose.motion_pieces", "jaxpose.skeletons", "numpy"),
   ),
   "jaxpose/user_folder.py": (),
   "jaxpose/keypoint_tracks.py": ("jaxtyping", "numpy"),

@@ -11,10 +11,14 @@ from jaxpose import scoring
 def cmu(shared, tmp_path_factory):
   folder = tmp_path_factory.mktemp("cmu")
   return data.prepare(
-    "cmu_mocap", data_dir=folder, manual_dir=shared / "data/cmu_mocap"
+    "cmu_mocap", data_dir=folder, manual_dir=shared / "data/cmu_asfamc"
   )
 
 
+# Their scores are those of version 1.0.0 of the data, whose people lack the upper end
+# of the torso and of the forearms; on whole people they err about twice as much.
+# Weights trained on 2.0.0 replace these and the mark.
+@pytest.mark.xfail(strict=True, reason="scores are of the data's version 1.0.0")
 @pytest.mark.parametrize(
   ("name", "detector", "mpjpe", "pa_mpjpe"),
   [

@@ -174,7 +174,7 @@ def read(
     )
 
 
-def _check(path: pathlib.Path, subject: str, pieces: list[bvh_maps.Piece]) -> None:
+def _check(path: pathlib.Path, subject: str, pieces: list[motion_pieces.Piece]) -> None:
   if not pieces:
     return
   joints = np.concatenate([piece.joints for piece in pieces])

@@ -81,7 +81,9 @@ def test_a_map_gives_the_same_joints_from_other_names_units_and_axes(tmp_path):
       H36M.joints, bvh_dialects.DIALECTS["3dsmax"].joints, strict=True
     )
   }
+  bone = 1000 * metres * bvh_dialects.DIALECTS["3dsmax"].head_bone
   settings = dict(joints=joints, unit="mm", up="z", fps=25, num_cameras=2)
+  settings["head_bone"] = bone
   (tmp_path / "raw" / "skeleton.json").write_text(json.dumps(settings))
   records = build(tmp_path)["train"]
   assert len(records) == 2
@@ -211,7 +213,7 @@ def test_a_split_of_nothing_but_jumps_is_refused(tmp_path):
   motion = take().motion
   motion[::2, 0] += 100
   write(tmp_path / "raw", {"a/1.bvh": take(motion=motion)})
-  refused(tmp_path, r"1\.bvh: got jumps faster than 9 m/s all through, here and")
+  refused(tmp_path, r"1\.bvh: got jumps faster than 15 m/s all through, here and")
 
 
 def test_a_name_that_is_no_folder_is_refused():

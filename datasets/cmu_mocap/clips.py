@@ -1,7 +1,6 @@
 """What a clip is, and how the files of a take become clips."""
 
 import dataclasses
-import functools
 import pathlib
 import re
 import zipfile
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from jaxpose import amc
 from jaxpose import asf
 from jaxpose import asf_maps
 from jaxpose import bvh
@@ -71,15 +71,18 @@ def read(
 
   Args:
     path: an AMC or BVH file.
-    skeleton: the ASF file of an AMC file's subject.
+    skeleton: the ASF file of an AMC file's subject; None for a BVH file.
     action: of the take.
     with_rotations: also those of SMPL's joints.
+
+  Raises:
+    ValueError: a file is damaged, or of another kind of skeleton.
   """
   subject, _ = take_name(path)
   mended = False
   if skeleton is not None:
-    captured = _read_asf(str(skeleton), skeleton)
-    posed = asf.pose(captured, asf.read_amc(path, captured))
+    captured = asf.read_asf(skeleton)
+    posed = amc.pose(captured, amc.read_amc(path, captured))
     try:
       joints = asf_maps.to_h36m17(captured, posed)
       turns = asf_maps.to_smpl(captured, posed) if with_rotations else None
@@ -87,9 +90,10 @@ def read(
       raise ValueError(f"{skeleton}: {error}") from None
     found = motion_pieces.pieces(joints, turns, RATE)
   else:
-    take = bvh.read(path)
-    mended = bvh_bones.are_lost(take)
+    text = asf.read_text(path)  # `bvh.read` knows no files in archives
     try:
+      take = bvh.parse(text)
+      mended = bvh_bones.are_lost(take)
       found = bvh_maps.pieces(take, with_rotations=with_rotations)
     except ValueError as error:
       raise ValueError(f"{path}: {error}") from None
@@ -103,9 +107,3 @@ def read(
       rotations=piece.rotations,
       mended=mended,
     )
-
-
-@functools.lru_cache(maxsize=4)  # the takes of a subject come one after the other
-def _read_asf(name: str, path: Path) -> asf.Asf:
-  del name  # zipfile.Path is hashed by identity
-  return asf.read_asf(path)

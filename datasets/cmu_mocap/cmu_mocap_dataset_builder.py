@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
+from jaxpose import asf
 from jaxpose import body_files
 from jaxpose import body_fit
 from jaxpose import body_sequences
-from jaxpose import motion_pieces
 from jaxpose import proportions
 from jaxpose import sequences
 from jaxpose import skeletons
@@ -85,14 +85,19 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     mesh = self.builder_config.name == "mesh"
     film = _film_bodies if mesh else _film_joints
     empty, mended = True, []
-    for subject, members in itertools.groupby(found, lambda take: take.subject):
+    # A captured person has one shape, one that is known from two kinds of files two.
+    for _, members in itertools.groupby(
+      found, lambda take: (take.subject, take.skeleton is None)
+    ):
+      members = list(members)
       clips_of = [c for take in members for c in take.clips(with_rotations=mesh)]
       if not clips_of:
         continue
       empty = False
       mended += [clip.name for clip in clips_of if clip.mended]
       joints = np.concatenate([clip.joints for clip in clips_of])
-      proportions.check(joints, SKELETON.name, f"CMU subject {subject:02d}")
+      where = f"{members[0].skeleton or members[0].path}"
+      proportions.check(joints, SKELETON.name, where)
       yield from film(clips_of)
     if mended:
       logging.warning(
@@ -102,9 +107,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       )
     if empty:
       raise ValueError(
-        f"{found[0].path}: got jumps faster than {motion_pieces.MAX_SPEED:g} m/s all "
-        "through, here and in every other take of the split, expected human motion; "
-        "replace the files."
+        f"{found[0].path}: got jumps faster than a person all through, here and in "
+        "every other take of the split, expected human motion; replace the files."
       )
 
 
@@ -164,8 +168,8 @@ def _download(dl_manager) -> pathlib.Path:
   except (OSError, tfds.download.DownloadError) as error:
     raise ConnectionError(
       f"cmu_mocap: no manual_dir was given and the download of {URL} failed "
-      f"({error}); go online, or pass --manual_dir with CMU's ASF/AMC files, as a "
-      "folder or as that zip."
+      f"({error}); go online, or pass --manual_dir, a folder with that zip or with "
+      "CMU's ASF/AMC files."
     ) from error
 
 
@@ -181,22 +185,19 @@ def find_takes(raw: pathlib.Path, *, every: bool = False) -> dict[str, list[Take
     ValueError: nothing to build from, an AMC file without its ASF, a take twice.
   """
   files = _files(raw)
-  skeletons_of = {p.name.lower(): p for p in files if p.name.lower().endswith(".asf")}
-  known = {} if not every else _read_index(files)
+  known = _read_index(files) if every else {}
+  by_name: dict[str, list[clips.Path]] = {}
+  for path in files:
+    by_name.setdefault(path.name.lower(), []).append(path)
   found: dict[tuple[int, int], Take] = {}
   for path in (p for p in files if p.name.lower().endswith((".amc", ".bvh"))):
     subject, trial = clips.take_name(path)
+    if takes.split_of(subject, trial) is None:
+      continue
     if not every and (subject, trial) not in takes.ACTIONS:
       continue
-    skeleton = None
-    if path.name.lower().endswith(".amc"):
-      name = path.name.partition("_")[0] + ".asf"
-      skeleton = skeletons_of.get(name.lower())
-      if skeleton is None:
-        raise ValueError(
-          f"{path}: got a take without the skeleton of its subject, expected {name} in "
-          "the same tree; add it, or take the take away."
-        )
+    is_amc = path.name.lower().endswith(".amc")
+    skeleton = _skeleton_of(path, by_name) if is_amc else None
     if (subject, trial) in found:
       raise ValueError(
         f"{path}: got the take {subject:02d}_{trial:02d} a second time, first in "
@@ -206,9 +207,13 @@ def find_takes(raw: pathlib.Path, *, every: bool = False) -> dict[str, list[Take
     found[subject, trial] = Take(path, skeleton, subject, action or "unknown")
   if not found:
     raise ValueError(
-      f"{raw}: got none of the takes, expected ASF/AMC files such as 02/02.asf with "
-      "02/02_01.amc, allasfamc.zip, or BVH files such as 02_03.bvh"
-      + ("." if every else "; of other subjects with the config 'all'.")
+      f"{raw}: got none of the takes, expected CMU's allasfamc.zip, or ASF/AMC files "
+      "such as 02/02.asf with 02/02_01.amc, or BVH files such as 02_03.bvh; "
+      + (
+        f"subjects {', '.join(map(str, takes.LEFT_OUT))} are left out, add others."
+        if every
+        else "add some, or take others' takes with the config 'all'."
+      )
     )
   lacking = sorted(set(takes.ACTIONS) - set(found))
   if lacking and not every:
@@ -220,29 +225,46 @@ def find_takes(raw: pathlib.Path, *, every: bool = False) -> dict[str, list[Take
     )
   splits: dict[str, list[Take]] = {}
   for (subject, trial), take in sorted(found.items()):
-    split = takes.split_of(subject, trial)
-    if split is not None:
-      splits.setdefault(split, []).append(take)
+    splits.setdefault(takes.split_of(subject, trial), []).append(take)
   return {split: splits[split] for split in takes.SPLITS if split in splits}
 
 
+def _skeleton_of(path: clips.Path, by_name: dict) -> clips.Path:
+  """The ASF file of an AMC file's subject, in its folder or else anywhere."""
+  name = path.name.partition("_")[0] + ".asf"
+  named = by_name.get(name.lower(), [])
+  found = [p for p in named if str(p.parent) == str(path.parent)] or named
+  if not found:
+    raise ValueError(
+      f"{path}: got a take without the skeleton of its subject, expected {name} beside "
+      "it; add it, or take the take away."
+    )
+  if len(found) > 1:
+    raise ValueError(
+      f"{path}: got {found[0]} and {found[1]}, expected one skeleton of its subject; "
+      "put the right one beside it."
+    )
+  return found[0]
+
+
 def _files(raw: pathlib.Path) -> list[clips.Path]:
-  """All files below a folder or in a zip, sorted by path."""
+  """All files below a folder or in a zip, sorted by path, but hidden ones."""
   if raw.is_dir():
     old = [name for name in PREPARED if (raw / name).is_file()]
     if old:
       raise ValueError(
         f"{raw}: got {', '.join(old)}, expected CMU's ASF/AMC files: the npz files of "
         "earlier versions come from a conversion that lost the upper end of the torso "
-        "and of the forearms (12 and 9 cm); take allasfamc.zip of mocap.cs.cmu.edu."
+        "and of the forearms (12 and 9 cm); put allasfamc.zip of mocap.cs.cmu.edu into "
+        "another folder and pass that."
       )
-    files = sorted(path for path in raw.rglob("*") if path.is_file())
+    files = sorted(p for p in raw.rglob("*") if p.is_file() and p.name[0] != ".")
     archives = [path for path in files if path.suffix.lower() == ".zip"]
     if not archives or any(p.suffix.lower() in (".amc", ".bvh") for p in files):
       return files
     if len(archives) > 1:
       raise ValueError(
-        f"{raw}: got {len(archives)} zip archives, expected one; name it in manual_dir."
+        f"{raw}: got {len(archives)} zip archives, expected one; take the others away."
       )
     # What lies beside the archive, such as an index of the actions, counts too.
     return [*_files(archives[0]), *(p for p in files if p != archives[0])]
@@ -253,8 +275,8 @@ def _files(raw: pathlib.Path) -> list[clips.Path]:
       f"{raw}: got a damaged archive ({error}), expected a zip of ASF/AMC files; "
       "delete it and get it again."
     ) from None
-  names = sorted(name for name in archive.namelist() if not name.endswith("/"))
-  return [zipfile.Path(archive, name) for name in names]
+  paths = [zipfile.Path(archive, name) for name in sorted(archive.namelist())]
+  return [p for p in paths if p.is_file() and p.name[0] != "."]
 
 
 def _read_index(files: list[clips.Path]) -> dict[tuple[int, int], str]:
@@ -266,10 +288,10 @@ def _read_index(files: list[clips.Path]) -> dict[tuple[int, int], str]:
   actions = {}
   for path in files:
     if path.name == "index.csv":
-      rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+      rows = csv.DictReader(asf.read_text(path).splitlines())
       pairs = [(row.get("take") or "", row.get("description") or "") for row in rows]
     elif path.name.startswith("cmu-mocap-index-") and path.name.endswith(".txt"):
-      lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+      lines = asf.read_text(path).splitlines()
       pairs = [line.partition("\t")[::2] for line in lines]
     else:
       continue
