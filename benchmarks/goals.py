@@ -12,10 +12,8 @@ with `jaxpose.train`. The rows:
   `predict.lift`, over the 14 joints that all definitions share. A stand-in for held-out
   people of other data sets, on whom nothing was measured.
 5: the man of pose2sim's four videos (`views.py`), each camera alone against RANSAC of
-  all, found by our detector; mean over the cameras, 14 joints, averaged with the mirror
-  image. Not against truth.
-6: the same, but what the detector found is replaced by projections of the motion that
-  was triangulated, which is then the truth.
+  all, which is not the truth; mean over the cameras, 14 joints, as `predict` flips.
+6: the same from projections of the triangulated motion, which is then the truth.
 7: knee flexion in the lifted pose of somebody who stands straight, 108 cameras around;
   the truth is 0.
 8: bodies: MPJPE and PA-MPJPE of 14 joints, MPVPE, acceleration (`jaxpose.evaluate`).
@@ -24,6 +22,7 @@ A row that cannot be measured has a dash, and says why below the table.
 """
 
 import argparse
+import contextlib
 import functools
 import pathlib
 import sys
@@ -82,14 +81,15 @@ class Bench:
     self.man = functools.cache(self._man)
     self._load = functools.cache(kinds.load)
 
-  def _folder(self, config: str | None = None) -> pathlib.Path:
-    """Of the data set; it is built if need be, which says so."""
-    return pose_data.prepare(
-      "cmu_mocap",
-      builder_config=config,
-      data_dir=self._args.data_dir,
-      manual_dir=self._args.manual_dir,
-    )
+  def _folder(self, config: str | None) -> pathlib.Path:
+    """Of the data set; it is built if need be, which is not told amid the table."""
+    with contextlib.redirect_stdout(sys.stderr):
+      return pose_data.prepare(
+        "cmu_mocap",
+        builder_config=config,
+        data_dir=self._args.data_dir,
+        manual_dir=self._args.manual_dir,
+      )
 
   def _scorer(self, name: str, config: str | None = None):
     model = _loaded(name)
@@ -118,7 +118,7 @@ class Bench:
     import tensorflow_datasets as tfds
 
     model, pairs = _loaded(name), []
-    records = tfds.builder_from_directory(self.folder()).as_data_source(split=split)
+    records = tfds.builder_from_directory(self.folder(None)).as_data_source(split=split)
     for i in range(0, len(records), self._args.every_clip):
       pairs += lifted_as_coco17(records[i], model)
     pair = tuple(np.concatenate(joints) for joints in zip(*pairs, strict=True))

@@ -16,7 +16,9 @@ Offsets are outward, up along the trunk and forward, means of both sides.
 """
 
 import argparse
+import contextlib
 import pathlib
+import sys
 
 import numpy as np
 from jaxtyping import Float
@@ -100,7 +102,8 @@ def cmu_people(data_dir: str | None) -> dict[str, Float[np.ndarray, "t 17 3"]]:
   """Joints of each subject of CMU by number, all takes, one camera's frames."""
   import tensorflow_datasets as tfds
 
-  folder = pose_data.prepare("cmu_mocap", data_dir=data_dir)
+  with contextlib.redirect_stdout(sys.stderr):
+    folder = pose_data.prepare("cmu_mocap", data_dir=data_dir)
   builder = tfds.builder_from_directory(folder)
   found: dict[str, list] = {}
   for split in builder.info.splits:
