@@ -109,9 +109,10 @@ def measured(person, rig, method: str, model=None) -> tuple[list[str], object]:
   return row, poses
 
 
-def apart(poses, reference, used) -> np.ndarray:
-  """PA-MPJPE in mm of each frame that is used."""
-  pair = (np.float64(one[used]) for one in (poses, reference.raw))
+def apart(poses, reference, used, joints=None) -> np.ndarray:
+  """PA-MPJPE in mm of each frame that is used, over all joints or those numbered."""
+  chosen = slice(None) if joints is None else list(joints)
+  pair = (np.float64(one[used][:, chosen]) for one in (poses, reference.raw))
   return 1000 * metrics.pa_mpjpe(*pair)
 
 
@@ -134,9 +135,17 @@ def of_two(person, rig, reference, models) -> list[str]:
   return rows
 
 
-def monocular(person, rig, reference, weights) -> list[str]:
-  """A row for each view: PA-MPJPE of the lifter of one view in mm, and the frames."""
-  rows = []
+def monocular(person, rig, reference, weights, joints=None) -> dict[str, np.ndarray]:
+  """PA-MPJPE of the lifter of one view in mm, of each frame, by view.
+
+  Args:
+    person: seen by the views.
+    rig: the cameras.
+    reference: poses that are taken for true.
+    weights: of the lifter.
+    joints: that count, their numbers in the reference's skeleton; None: all.
+  """
+  errors = {}
   known = np.isfinite(reference.raw).all((1, 2))
   for v, name in enumerate(rig.names):
     seen = person.confidence[:, v].any(-1)
@@ -153,11 +162,8 @@ def monocular(person, rig, reference, weights) -> list[str]:
       flip=True,  # as `predict` does by default
     )
     used = known & lifted.valid & seen
-    error = apart(lifted.joints_3d, reference, used)
-    rows.append(
-      f"| {name} | {error.mean():.1f} | {np.median(error):.1f} | {used.sum()} |"
-    )
-  return rows
+    errors[name] = apart(lifted.joints_3d, reference, used, joints)
+  return errors
 
 
 def main(argv=None) -> None:
@@ -193,7 +199,9 @@ def main(argv=None) -> None:
     print("\n| two views | median PA-MPJPE mm | worst pair |\n|---|---|---|")
     print("\n".join(of_two(person, rig, poses["ransac"], models)))
     print("\n| view | PA-MPJPE mm | median mm | frames |\n|---|---|---|---|")
-    print("\n".join(monocular(person, rig, poses["ransac"], args.monocular)))
+    errors = monocular(person, rig, poses["ransac"], args.monocular)
+    for name, error in errors.items():
+      print(f"| {name} | {error.mean():.1f} | {np.median(error):.1f} | {len(error)} |")
     best = views_poses.poses(person, rig, "ransac")
     path = folder / f"person_{person.name}.png"
     views_outputs.write(path, views_outputs.PICTURE, person, best, rig, "")
