@@ -35,7 +35,7 @@ BONES = (
 # Metres of misfit that are as bad as one standard deviation of a beta. Widths depend on
 # where in the flesh a skeleton has its hips and shoulders, and the trunk bends: trusted
 # more, they make unlikely shapes.
-_TRUST = np.asarray([0.01] * 4 + [0.02] * 4 + [0.03] * 4)
+_TRUST = np.asarray([0.01] * 4 + [0.02] * 4 + [0.03] * 2 + [0.06] * 2)
 # Joints whose turns bring the shoulders to where they were captured, and the radians of
 # a turn that are as bad as 1 cm of misfit.
 _TRUNK = tuple(

@@ -91,9 +91,32 @@ def test_a_captured_body_is_found_again_whatever_its_rest_pose(body):
   lengths = [body_fit.bone_lengths(body, b, body_fit.BONES) for b in (betas, fit.betas)]
   for bones, trust in ((slice(4), 0.003), (slice(4, 8), 0.01), (slice(8, 10), 0.02)):
     np.testing.assert_allclose(lengths[0][bones], lengths[1][bones], atol=trust)
-  np.testing.assert_allclose(fit.turns, turns, atol=0.01)
+  # The trunk's small turns make up for what the shape has wrong of the shoulders.
+  trunk = np.isin(np.arange(24), body_fit._TRUNK)
+  np.testing.assert_allclose(fit.turns[~trunk], turns[~trunk], atol=0.01)
+  np.testing.assert_allclose(fit.turns[trunk], turns[trunk], atol=0.06)
   motion = body_fit.retarget(body, fit, joints, rotations)
-  np.testing.assert_allclose(motion.rotations, true, atol=0.02)
+  turned = trunk | np.isin(np.asarray(SMPL.parents), body_fit._TRUNK)
+  np.testing.assert_allclose(motion.rotations[:, ~turned], true[:, ~turned], atol=0.02)
+  np.testing.assert_allclose(motion.rotations[:, turned], true[:, turned], atol=0.1)
+
+
+def test_shoulders_lie_where_they_were_captured(body):
+  """Though the captured trunk leans against the body's in the rest pose."""
+  turns = hanging_arms()
+  lean = geometry.axis_angle_to_matrix(np.asarray([0.2, 0, 0]))
+  turns[SMPL.index("spine1")] = lean
+  joints, rotations, *_ = captured(body, np.zeros(10, np.float32), turns)
+  fit = body_fit.fit_subject(body, joints, rotations)
+  motion = body_fit.retarget(body, fit, joints, rotations)
+  shape = np.broadcast_to(fit.betas, (len(joints), 10))
+  got = bodies.pose(body, motion.rotations, shape).joints + motion.translation[:, None]
+  names = ("left_shoulder", "right_shoulder")
+  error = np.linalg.norm(
+    got[:, [SMPL.index(n) for n in names]] - joints[:, [H36M.index(n) for n in names]],
+    axis=-1,
+  )
+  assert error.mean() < 0.01
 
 
 @pytest.mark.parametrize("hands", [True, False])
@@ -121,7 +144,8 @@ def test_unlikely_arms_do_not_make_an_unlikely_body(body):
     joints[:, wrist] = (joints[:, elbow] + joints[:, wrist]) / 2
   fit = body_fit.fit_subject(body, joints, rotations)
   assert 1 < np.abs(fit.betas).max() < 3
-  np.testing.assert_allclose(fit.turns, hanging_arms(), atol=0.02)
+  limbs = ~np.isin(np.arange(24), body_fit._TRUNK)
+  np.testing.assert_allclose(fit.turns[limbs], hanging_arms()[limbs], atol=0.02)
 
 
 @pytest.mark.parametrize("shape", [(3, 24, 3, 3), (2, 23, 3, 3)])

@@ -191,7 +191,7 @@ def test_host_and_device_cut_identical_batches(window):
 
 
 def as_tuples(index):
-  return [array.tolist() for array in index]
+  return [array.tolist() for array in index if array is not None]
 
 
 @pytest.mark.parametrize("sampling", ["frames", "actions"])

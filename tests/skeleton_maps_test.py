@@ -91,7 +91,7 @@ def test_blazepose33_to_h36m17_by_landmark_numbers():
   np.testing.assert_allclose(mapped[0], hip, atol=1e-6)
   np.testing.assert_allclose(mapped[8], thorax, atol=1e-6)
   np.testing.assert_allclose(mapped[7], (hip + thorax) / 2, atol=1e-6)
-  np.testing.assert_allclose(mapped[10], ears + (ears - thorax) / 2, atol=1e-6)
+  np.testing.assert_allclose(mapped[10], ears + 0.6 * (ears - thorax), atol=1e-6)
   coco = skeleton_maps.convert(pose, "blazepose33", "coco17")
   np.testing.assert_allclose(
     skeleton_maps.convert(coco, "coco17", "h36m17"), mapped, atol=1e-6
