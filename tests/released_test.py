@@ -15,7 +15,7 @@ from jaxpose import scoring
 
 NAMES = sorted(pretrained.released())
 KIND = {name: pretrained.load(name).model["name"] for name in NAMES}
-LIFTERS = [name for name in NAMES if KIND[name] == "gla_gcn"]
+LIFTERS = [name for name in NAMES if KIND[name] in ("gla_gcn", "ray_lifter")]
 each_name = pytest.mark.parametrize("name", NAMES)
 each_lifter = pytest.mark.parametrize("name", LIFTERS)
 

@@ -1,7 +1,7 @@
 r"""Puts the weights of a finished run into `weights/` under a name.
 
 Run: python tools/release_weights.py NAME --workdir=runs/lift_27 --scores=SCORES \
-       --about="GLA-GCN, 27 frames, ..." [--file=lift_27.npz] [--half]
+       --about="GLA-GCN, 27 frames, ..." [--file=lift_27.npz] [--half] [--replace]
 
 `--scores` are folders that `python -m jaxpose.evaluate --out` wrote for this run and
 the same --step. What the file says of itself comes from there and the run's config.
@@ -28,10 +28,14 @@ def main() -> None:
   parser.add_argument("--about", required=True)
   parser.add_argument("--file", help="default: the name, with _ for -")
   parser.add_argument("--half", action="store_true", help="store half precision")
+  parser.add_argument("--replace", action="store_true", help="the file of that name")
   args = parser.parse_args()
   index = pretrained.released()
-  if args.name in index:
-    parser.error(f"{args.name} is released already; a better file gets a new name.")
+  if args.name in index and not args.replace:
+    parser.error(
+      f"{args.name} is released already; a better file gets a new name, or replaces it "
+      "with --replace."
+    )
   names = [folder.name for folder in args.scores]
   if len(set(names)) < len(names):
     parser.error(f"got the scores {', '.join(names)}, expected folders of other names.")
@@ -50,7 +54,12 @@ def main() -> None:
   info |= {key: loaded.info[key] for key in knobs if loaded.info.get(key) is not None}
   path = WEIGHTS / (args.file or f"{args.name.replace('-', '_')}.npz")
   released = dataclasses.replace(loaded, info=info)
-  pretrained.save(path, released, half=args.half)
+  if args.replace:  # the old file stays until the new one is whole
+    new = path.with_name(f"new_{path.name}")
+    pretrained.save(new, released, half=args.half)
+    new.replace(path)
+  else:
+    pretrained.save(path, released, half=args.half)
   digest = hashlib.sha256(path.read_bytes()).hexdigest()
   index[args.name] = dict(file=path.name, sha256=digest, about=args.about)
   (WEIGHTS / "index.json").write_text(json.dumps(index, indent=2) + "\n")
