@@ -15,17 +15,11 @@ def cmu(shared, tmp_path_factory):
   )
 
 
-# Their scores are those of version 1.0.0 of the data, whose people lack the upper end
-# of the torso and of the forearms; on whole people they err about twice as much.
-# Weights trained on 2.0.0 replace these and the mark.
-@pytest.mark.xfail(strict=True, reason="scores are of the data's version 1.0.0")
 @pytest.mark.parametrize(
   ("name", "detector", "mpjpe", "pa_mpjpe"),
   [
-    ("gla_gcn_cmu_27", False, 40.2, 31.9),
-    ("lift-27", False, 44.5, 34.3),
-    ("lift-27", True, 57.6, 44.4),
-    ("lift-27-causal", True, 66.7, 50.5),
+    ("lift-27", False, 41.2, 31.5),
+    ("lift-27", True, 72.0, 55.5),
   ],
 )
 def test_lifters_score_what_they_claim(cmu, name, detector, mpjpe, pa_mpjpe):
