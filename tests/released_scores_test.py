@@ -20,6 +20,7 @@ def cmu(shared, tmp_path_factory):
   [
     ("lift-27", False, 41.2, 31.5),
     ("lift-27", True, 72.0, 55.5),
+    ("lift-27-causal", True, 83.6, 64.3),
   ],
 )
 def test_lifters_score_what_they_claim(cmu, name, detector, mpjpe, pa_mpjpe):
