@@ -119,7 +119,7 @@ def _order(data, batch_size, config):
     flip=config.augment.flip,
     sampling=config.data.sampling,
     window=config.data.window,
-    speed=tuple(config.augment.speed),
+    speed=tuple(config.augment.get("speed", (1.0, 1.0))),
   )
 
 
@@ -137,7 +137,7 @@ def _views_order(data, batch_size, config):
 def _augmentation(config):
   framed = config.data.framed
   fields = config.augment.to_dict()
-  del fields["speed"]  # of the order
+  fields.pop("speed", None)  # of the order
   return batches.Augmentation(**fields, framed=framed)
 
 

@@ -39,4 +39,6 @@ def test_each_call_gives_a_config_of_its_own():
 def test_the_defaults_are_plain_json_and_name_real_augmentations():
   config = base_config()
   json.loads(config.to_json())
-  batches.Augmentation(**config.augment.to_dict())
+  augment = config.augment.to_dict()
+  assert augment.pop("speed") == (1.0, 1.0)  # of the order of the windows
+  batches.Augmentation(**augment)
