@@ -1,5 +1,8 @@
 """A clip of a moving person as several cameras see it: pictures and labels."""
 
+import dataclasses
+import pathlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,10 +83,22 @@ def stand_in(
   return None
 
 
-def sample_actor(rng: np.random.Generator, joints, height: float) -> Actor:
-  """Dresses a person of a height in metres for a clip."""
+def sample_actor(
+  rng: np.random.Generator, joints, height: float, *, captured: bool = False
+) -> Actor:
+  """Dresses a person of a height in metres for a clip.
+
+  Args:
+    rng: source of the draws.
+    joints: (t, 17, 3) world metres.
+    height: of the person.
+    captured: joints 9 and 10 are those of captured motion (see `person.Figure`), and
+      shirts tell nothing of front and back.
+  """
   figure = outfits.sample_figure(rng, height)
-  return Actor(joints, figure, outfits.sample_colors(rng))
+  if captured:
+    figure = dataclasses.replace(figure, nose=True)
+  return Actor(joints, figure, outfits.sample_colors(rng, fronts=not captured))
 
 
 def sample_rig(
@@ -110,35 +125,85 @@ def sample_rig(
     distance = rng.uniform(3.2, 5.5)
     position = target + distance * np.array([np.cos(azimuth), np.sin(azimuth), 0])
     position[2] = rng.uniform(0.7, 2.6)
-    rotation = cameras.look_at(position, target + rng.normal(0, [0.06, 0.06, 0.04]))
+    aim = target + rng.normal(0, [0.06, 0.06, 0.04])
     roll = np.radians(np.clip(rng.normal(0, 1.5), -4, 4))
-    c, s = np.cos(roll), np.sin(roll)
-    rotation = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) @ rotation
-    seen = cameras.world_to_camera(joints.reshape(-1, 3), rotation, position)
-    # A hand's or a shoe's length beyond the joints.
-    widest = ((np.abs(seen[:, :2]) + 0.1) / seen[:, 2:]).max()
     fill = rng.uniform(1.0, 1.3) if rng.random() < 0.1 else rng.uniform(0.72, 0.95)
-    focal = fill * size / 2 / widest
-    middle = (size - 1) / 2 + rng.normal(0, 0.01 * size, 2)
-    intrinsics = np.array([focal, focal, *middle, 0, 0, 0, 0, 0])
-    # What is written is what was drawn: rounded once, here.
-    rig.append(
-      cameras.Camera(
-        rotation.astype(np.float32).astype(np.float64),
-        position.astype(np.float32).astype(np.float64),
-        intrinsics.astype(np.float32).astype(np.float64),
-        (size, size),
-        str(i),
-      )
-    )
+    rig.append(_camera(rng, joints, position, aim, roll, fill, size, str(i)))
+  return rig
+
+
+def _camera(rng, joints, position, aim, roll, fill, size, name):
+  """A camera that looks at `aim`, its farthest joint at `fill` of the half picture."""
+  c, s = np.cos(roll), np.sin(roll)
+  turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+  rotation = turn @ cameras.look_at(position, aim)
+  seen = cameras.world_to_camera(joints.reshape(-1, 3), rotation, position)
+  # A hand's or a shoe's length beyond the joints.
+  widest = ((np.abs(seen[:, :2]) + 0.1) / seen[:, 2:]).max()
+  focal = fill * size / 2 / widest
+  middle = (size - 1) / 2 + rng.normal(0, 0.01 * size, 2)
+  intrinsics = np.array([focal, focal, *middle, 0, 0, 0, 0, 0])
+  # What is written is what was drawn: rounded once, here.
+  return cameras.Camera(
+    rotation.astype(np.float32).astype(np.float64),
+    position.astype(np.float32).astype(np.float64),
+    intrinsics.astype(np.float32).astype(np.float64),
+    (size, size),
+    name,
+  )
+
+
+def sample_wide_rig(
+  rng: np.random.Generator, joints: np.ndarray, count: int, size: int
+) -> list[cameras.Camera]:
+  """As `sample_rig`, of cameras in more places.
+
+  Half of the rigs go round the person, but for 30 degrees, in the others each camera
+  stands anywhere; distance 2.2 to 9 m, height 0.3 to 3.6 m. One camera in three is rolled
+  by up to 30 degrees, the others by a few. The farthest joint lies at 60 to 97 % of the
+  way to the edge; of one camera in eight at 100 to 135 %.
+  """
+  target = (joints.min((0, 1)) + joints.max((0, 1))) / 2
+  start, around = rng.uniform(0, 2 * np.pi), rng.random() < 0.5
+  rig = []
+  for i in range(count):
+    azimuth = start + 2 * np.pi * i / count + np.radians(rng.uniform(-30, 30))
+    if not around:
+      azimuth = rng.uniform(0, 2 * np.pi)
+    distance = np.exp(rng.uniform(*np.log([2.2, 9.0])))
+    position = target + distance * np.array([np.cos(azimuth), np.sin(azimuth), 0])
+    position[2] = rng.uniform(0.3, 3.6)
+    aim = target + rng.normal(0, [0.1, 0.1, 0.08])
+    roll = np.radians(np.clip(rng.normal(0, 3), -8, 8))
+    if rng.random() < 1 / 3:
+      roll = np.radians(rng.uniform(-30, 30))
+    fill = rng.uniform(1.0, 1.35) if rng.random() < 1 / 8 else rng.uniform(0.6, 0.97)
+    rig.append(_camera(rng, joints, position, aim, roll, fill, size, str(i)))
   return rig
 
 
 def sample_scene(
-  rng: np.random.Generator, actors: list[Actor], rig, sits: bool
+  rng: np.random.Generator,
+  actors: list[Actor],
+  rig,
+  sits: bool,
+  *,
+  files: Sequence[pathlib.Path] | None = None,
 ) -> scenes.Scene:
-  """A place for these people, with up to three things and a stool for who sits."""
+  """A place for these people, with up to three things and a stool for who sits.
+
+  Args:
+    rng: source of the draws.
+    actors: who is there.
+    rig: the cameras.
+    sits: the first actor does.
+    files: photographs for backdrops, of rigs that may be near and high; None otherwise.
+  """
   busy = np.concatenate([a.joints[..., :2].reshape(-1, 2) for a in actors])
+  more = {}
+  if files is not None:  # nothing stands on a camera, and no ceiling is below one
+    more = dict(files=files, highest=max(camera.position[2] for camera in rig))
+    busy = np.concatenate([busy, *(camera.position[None, :2] for camera in rig)])
   found = things.sample(rng, busy, int(rng.integers(0, 4)))
   root = actors[0].joints[:, 0]
   low = root[:, 2].argmin()
@@ -146,7 +211,7 @@ def sample_scene(
     seat = root[low] - [0, 0, 0.1 * actors[0].figure.height / 1.7]
     found.append(things.stool(seat, rng))
   reach = max(np.abs(camera.position[:2]).max() for camera in rig) * np.sqrt(2)
-  return scenes.sample(rng, float(reach), things.join(found))
+  return scenes.sample(rng, float(reach), things.join(found), **more)
 
 
 def film(rng: np.random.Generator, actors: list[Actor], rig, scene) -> Clip:

@@ -53,8 +53,14 @@ def sample_figure(rng: np.random.Generator, height: float) -> person.Figure:
   )
 
 
-def sample_colors(rng: np.random.Generator) -> np.ndarray:
-  """(`person.NUM_VERTICES`, 3) colours in [0, 1] of a person's skin and clothes."""
+def sample_colors(rng: np.random.Generator, *, fronts: bool = True) -> np.ndarray:
+  """(`person.NUM_VERTICES`, 3) colours in [0, 1] of a person's skin and clothes.
+
+  Args:
+    rng: source of the draws.
+    fronts: all shirts are lighter in front than at the back; else none is for that, and
+      one person in eight wears none.
+  """
   out = np.zeros((person.NUM_VERTICES, 3))
   skin, hair = _between(rng, _SKIN), _between(rng, _HAIR)
   if rng.random() < 0.1:
@@ -69,10 +75,13 @@ def sample_colors(rng: np.random.Generator) -> np.ndarray:
     out[SLICES[name]] = hair
   out[SLICES["bag"]] = _dye(rng, (0.2, 0.8), (0.2, 0.8))
   _face(out, skin, hair)
-  _torso(rng, out, shirt, trousers)
+  _torso(rng, out, shirt, trousers, fronts)
+  stripped = not fronts and rng.random() < 1 / 8
+  if stripped:
+    _rings(out, "torso")[person.WAIST + 2 :] = skin
 
   short_trousers, long_sleeves = rng.random() < 0.25, rng.random() < 0.5
-  bare = rng.random() < 0.12  # no sleeves at all
+  bare = rng.random() < 0.12 or stripped  # no sleeves at all
   for side in _SIDES:
     _rings(out, f"{side}_thigh")[: 6 if short_trousers else None] = trousers
     if not short_trousers:
@@ -109,11 +118,11 @@ def _face(out, skin, hair):
   mark(-40, 0, skin * [0.9, 0.6, 0.6])
 
 
-def _torso(rng, out, shirt, trousers):
+def _torso(rng, out, shirt, trousers, fronts):
   """Trousers, a belt, and a shirt that is plain, striped, printed or a jacket.
 
-  All shirts are lighter in front than at the back: at 48 pixels a face is four, too few
-  for a small network to learn soon which side is left.
+  With `fronts` all shirts are lighter in front than at the back: at 48 pixels a face is
+  four, too few for a small network to learn within minutes which side is left.
   """
   torso = _rings(out, "torso")
   segments = GRIDS["torso"][1]
@@ -132,6 +141,8 @@ def _torso(rng, out, shirt, trousers):
     torso[person.WAIST + 2 : -1, front < 1] = other
   elif style == "halves":
     torso[person.WAIST + 5 :] = other
+  if not fronts:
+    return
   cloth = torso[person.WAIST + 2 :]
   cloth[:, front > segments / 4] *= 0.5
   cloth[:, front < segments / 4] = 0.5 + 0.5 * cloth[:, front < segments / 4]

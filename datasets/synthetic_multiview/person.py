@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from jaxpose import head_points
 from jaxpose import skeletons
 
 from . import lofts
@@ -72,6 +73,8 @@ class Figure:
     hair: "short", "long", or "none".
     bag: whether there is a bag on the back.
     gaze: radians that the head is turned to the left.
+    nose: joint 9 is the nose and joint 10 the crown, as in captured motion, and say
+      where the head looks; else they are the neck and the middle of the head.
   """
 
   height: float = 1.7
@@ -84,6 +87,7 @@ class Figure:
   hair: str = "short"
   bag: bool = False
   gaze: float = 0.0
+  nose: bool = False
 
 
 def _slices():
@@ -163,13 +167,16 @@ def _trunk(p, figure):
 
 def _head(p, figure):
   size = 0.5 + 0.5 * figure.height / 1.7  # heads vary less than bodies
-  _, _, chest, _ = _frames(p)
-  up = lofts.unit(p["head"] - 0.5 * (p["thorax"] + p["neck"]))
-  right = lofts.across(chest, up)
-  front = np.cross(up, right)
-  c, s = np.cos(figure.gaze), np.sin(figure.gaze)
-  right, front = c * right + s * front, c * front - s * right
-  centre = p["head"] + size * (0.022 * front - 0.008 * up)
+  if figure.nose:
+    centre, right, up, front = _place_of_head(p, size)
+  else:
+    _, _, chest, _ = _frames(p)
+    up = lofts.unit(p["head"] - 0.5 * (p["thorax"] + p["neck"]))
+    right = lofts.across(chest, up)
+    front = np.cross(up, right)
+    c, s = np.cos(figure.gaze), np.sin(figure.gaze)
+    right, front = c * right + s * front, c * front - s * right
+    centre = p["head"] + size * (0.022 * front - 0.008 * up)
 
   rings, segments = GRIDS["head"]
   latitude = np.radians(np.linspace(-88, 88, rings))
@@ -210,6 +217,21 @@ def _head(p, figure):
   middle = start[:, None] + (end - start)[:, None] * stations[:, None]
   neck = lofts.ellipses(middle, right, front, radii, radii, GRIDS["neck"][1])
   return {"head": head, "hair": hair, "long_hair": long_hair, "neck": neck}
+
+
+def _place_of_head(p, size):
+  """Middle and axes (right, up, front) of a head with the nose and crown of p."""
+  line = lofts.unit(p["head"] - p["neck"])
+  ahead = lofts.across(p["neck"] - p["thorax"], line)
+  # Of the line from the nose to the crown in the head's own frame.
+  rise, back = np.subtract(head_points.CROWN, head_points.NOSE) @ np.array(
+    [[1.0, 0], [0, -1]]
+  )
+  rise, back = np.array([rise, back]) / np.hypot(rise, back)
+  up, front = rise * line + back * ahead, rise * ahead - back * line
+  below_crown = p["head"] - 0.118 * size * up
+  behind_nose = p["neck"] + size * (0.025 * up - 0.108 * front)
+  return (below_crown + behind_nose) / 2, np.cross(front, up), up, front
 
 
 def _leg(p, figure, side):

@@ -1,12 +1,15 @@
 """Where people are filmed: a room or a place outdoors, with light and things in it."""
 
 import dataclasses
+import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from jaxpose import cameras
 from jaxpose import render
 
+from . import photographs
 from . import textures
 from .things import Things
 
@@ -31,6 +34,10 @@ class Scene:
       ceiling.
     clouds: noise tile.
     things: furniture, or None.
+    backdrop: (h, w, 3) photograph on the walls, outdoors behind the horizon, or None.
+    ground: the same on the floor.
+    scale: metres that the photograph on the floor is wide, and that the one on the walls
+      is; outdoors the latter are as many sixths of a radian.
   """
 
   light: np.ndarray
@@ -44,15 +51,27 @@ class Scene:
   sky: np.ndarray
   clouds: np.ndarray
   things: Things | None
+  backdrop: np.ndarray | None = None
+  ground: np.ndarray | None = None
+  scale: tuple[float, float] = (3.0, 6.0)
 
 
-def sample(rng: np.random.Generator, reach: float, things: Things | None) -> Scene:
+def sample(
+  rng: np.random.Generator,
+  reach: float,
+  things: Things | None,
+  *,
+  highest: float = 0.0,
+  files: Sequence[pathlib.Path] = (),
+) -> Scene:
   """A random place.
 
   Args:
     rng: source of the draws.
     reach: metres from the middle to the farthest camera; walls are behind it.
     things: furniture in it.
+    highest: metres of the highest camera; ceilings are above it.
+    files: photographs, which then are on two walls of three and on every third floor.
   """
   azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(35, 80))
   light = np.array(
@@ -78,7 +97,7 @@ def sample(rng: np.random.Generator, reach: float, things: Things | None) -> Sce
       low, high = 0.0, 2.05  # a door
     panels.append([rng.integers(4), left, left + rng.uniform(0.5, 1.8), low, high])
     panels[-1] += list(shade)
-  return Scene(
+  place = Scene(
     light,
     float(rng.uniform(0.55, 0.75)),
     float(rng.uniform(0.4, 0.8)),
@@ -91,6 +110,14 @@ def sample(rng: np.random.Generator, reach: float, things: Things | None) -> Sce
     textures.sample_noise(rng),
     things,
   )
+  place.room[2] = max(place.room[2], highest + 0.3)
+  if not files:
+    return place
+  chosen = dict(scale=(float(rng.uniform(1.5, 5)), float(rng.uniform(3, 9))))
+  for name, share in (("backdrop", 2 / 3), ("ground", 1 / 3)):
+    if rng.random() < share:
+      chosen[name] = photographs.sample(rng, files)
+  return dataclasses.replace(place, **chosen)
 
 
 def film(scene: Scene, rig, samples: int):
@@ -196,7 +223,11 @@ def _surroundings(scene, camera, samples):
   on_floor = (which == 0) & np.isfinite(depth)
   places = at[on_floor]
   glow = scene.ambient + scene.direct * scene.light[2]
-  color[on_floor] = glow * textures.paint(scene.floor, places[:, 0], places[:, 1])
+  if scene.ground is None:
+    paint = textures.paint(scene.floor, places[:, 0], places[:, 1])
+  else:
+    paint = _photograph(scene.ground, scene.scale[0], places[:, 0], places[:, 1])
+  color[on_floor] = glow * paint
   if scene.wall is None:
     _outdoors(scene, color, rays, depth, on_floor)
   else:
@@ -214,7 +245,10 @@ def _walls(scene, color, at, rays, which):
       continue
     side = np.sign(rays[chosen, k])
     along, high = side * at[chosen, 1 - k], at[chosen, 2]
-    paint = textures.paint(scene.wall, along + 3 * k + side, high)
+    if scene.backdrop is None:
+      paint = textures.paint(scene.wall, along + 3 * k + side, high)
+    else:
+      paint = _photograph(scene.backdrop, scene.scale[1], along + 3 * k + side, high)
     for wall, left, right, low, top, *shade in scene.panels:
       inside = (along > left) & (along < right) & (high > low) & (high < top)
       paint[inside & (wall == 2 * k + (side > 0))] = shade
@@ -225,6 +259,12 @@ def _walls(scene, color, at, rays, which):
     color[chosen] = _wall_light(scene, normal) * paint
   above = which == 1
   color[above] = scene.sky[0] * (scene.ambient + 0.3)
+
+
+def _photograph(picture, width, along, high):
+  """(n, 3) colours of a photograph `width` metres wide that stands on the floor."""
+  height = width * picture.shape[0] / picture.shape[1]
+  return photographs.look_up(picture, along / width, 1 - high / height)
 
 
 def _wall_light(scene, normal):
@@ -247,6 +287,9 @@ def _outdoors(scene, color, rays, depth, on_floor):
   sky = sky + 0.04 * cloud[:, None]
   roof = textures.look_up(scene.clouds, azimuth[above], np.zeros(len(above)))
   sky[slope[above] < 0.05 + 0.04 * roof] = skyline
+  if scene.backdrop is not None:
+    turn = azimuth[above] * (2 * np.pi / 64) * 6
+    sky = _photograph(scene.backdrop, scene.scale[1], turn, 6 * slope[above])
   color[above] = sky
   haze = 1 - np.exp(-np.where(on_floor, depth, 0) / 60)[:, None]
   color[on_floor] += (haze * (horizon - color))[on_floor]
