@@ -77,7 +77,7 @@ class CapturedConfig(tfds.core.BuilderConfig):
     seed: of everything drawn.
   """
 
-  train: int = 4000
+  train: int = 2400
   validation: int = 64
   test: int = 128
   size: int = 64
@@ -142,7 +142,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     )
 
   def download_and_prepare(self, *, download_config=None, **kwargs) -> None:
-    """Builds; of captured motion with the photographs of `manual_dir`, if it is given."""
+    """Builds; captured motion before the photographs of `manual_dir`, if given."""
     # TFDS puts a default in place of a manual_dir that was not given.
     given = download_config.manual_dir if download_config else None
     self._photographs = pathlib.Path(given).expanduser() if given else None
@@ -171,8 +171,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     files = []
     if self._photographs is None:
       logging.warning(
-        "synthetic_multiview: no --manual_dir with photographs was given; walls, floors "
-        "and what is behind the horizon have made-up patterns alone."
+        "synthetic_multiview: no --manual_dir with photographs was given; walls, "
+        "floors and what is behind the horizon have made-up patterns alone."
       )
     else:
       files = photographs.find(self._photographs)
