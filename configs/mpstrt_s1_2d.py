@@ -20,6 +20,7 @@ def get_config(variant: str = "full"):
   )
   config.inputs = ("images", "view_mask")
   config.data.name = "synthetic_multiview"
+  config.data.builder_config = "cmu"
   config.data.window = 1
   config.data.views = 1
   config.data.crop_size = 64

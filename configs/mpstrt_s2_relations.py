@@ -18,6 +18,7 @@ def get_config(variant: str = "full"):
   config.init_new = ("embedding", "relations")
   config.lr_factors = dict(trunk=0.1, spatial=0.1)
   config.data.name = "synthetic_multiview"
+  config.data.builder_config = "cmu"
   config.data.window = 8
   config.data.crop_size = 64
   config.data.batch_size = 4

@@ -12,16 +12,18 @@ from jaxpose.config import base_config
 
 def get_config(variant: str = "full"):
   config = base_config()
-  config.model = dict(name="multiview_lifter", variant="small")
+  config.model = dict(name="multiview_lifter", variant="small", lifter_reweighted=True)
   config.inputs = (
     *("keypoints_input", "scores_input", "view_mask"),
     *("camera_rotation", "camera_position", "crop_intrinsics"),
   )
+  config.init_from = "multiview_lifter_cmu_8"
   config.data.name = "cmu_mocap"
   config.data.window = 8
   config.data.views = 4
   config.data.stride = 4  # 12.5 frames a second, as synthetic_multiview
   config.data.batch_size = 128
+  config.augment_views.rigs = True
   config.augment_views.zoom = 0.15
   config.augment_views.shift = 0.08
   config.augment_views.keypoint_noise = 2.0
@@ -42,6 +44,9 @@ def get_config(variant: str = "full"):
   )
   if variant in ("tiny", "smoke"):
     config.model.variant = "tiny"
+    config.model.lifter_reweighted = False
+    config.init_from = None
+    config.augment_views.rigs = False
     config.data.name = "synthetic_motion"
     config.data.window = 4
     config.data.batch_size = 32

@@ -12,7 +12,9 @@ from jaxpose.config import base_config
 
 def get_config(variant: str = "full"):
   config = base_config()
-  config.model = dict(name="multiview", variant="small", image_size=64)
+  config.model = dict(
+    name="multiview", variant="small", image_size=64, lifter_reweighted=True
+  )
   config.inputs = (
     *("images", "view_mask"),
     *("camera_rotation", "camera_position", "crop_intrinsics"),
@@ -22,6 +24,7 @@ def get_config(variant: str = "full"):
   config.init_parts = dict(lifting="runs/mpstrt_s3")
   config.lr_factors = dict(trunk=0.1, spatial=0.1, relations=0.1, head=0.1)
   config.data.name = "synthetic_multiview"
+  config.data.builder_config = "cmu"
   config.data.window = 8
   config.data.crop_size = 64
   config.data.batch_size = 4

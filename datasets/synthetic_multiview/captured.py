@@ -1,4 +1,4 @@
-"""Captured motion to film: windows of the records of cmu_mocap, in a world of metres."""
+"""Captured motion to film: windows of the takes of cmu_mocap, feet on the floor."""
 
 import functools
 import os

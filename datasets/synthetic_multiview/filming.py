@@ -159,9 +159,9 @@ def sample_wide_rig(
   """As `sample_rig`, of cameras in more places.
 
   Half of the rigs go round the person, but for 30 degrees, in the others each camera
-  stands anywhere; distance 2.2 to 9 m, height 0.3 to 3.6 m. One camera in three is rolled
-  by up to 30 degrees, the others by a few. The farthest joint lies at 60 to 97 % of the
-  way to the edge; of one camera in eight at 100 to 135 %.
+  stands anywhere; distance 2.2 to 9 m, height 0.3 to 3.6 m. One camera in three is
+  rolled by up to 30 degrees, the others by a few. The farthest joint lies at 60 to 97 %
+  of the way to the edge; of one camera in eight at 100 to 135 %.
   """
   target = (joints.min((0, 1)) + joints.max((0, 1))) / 2
   start, around = rng.uniform(0, 2 * np.pi), rng.random() < 0.5

@@ -36,8 +36,8 @@ class Scene:
     things: furniture, or None.
     backdrop: (h, w, 3) photograph on the walls, outdoors behind the horizon, or None.
     ground: the same on the floor.
-    scale: metres that the photograph on the floor is wide, and that the one on the walls
-      is; outdoors the latter are as many sixths of a radian.
+    scale: metres that the photograph on the floor is wide, and the one on the walls;
+      outdoors the latter are as many sixths of a radian.
   """
 
   light: np.ndarray
