@@ -3,6 +3,7 @@ r"""How well methods for several cameras do on real videos, and one camera besid
 Run: pip download pose2sim --no-deps
      python benchmarks/views.py pose2sim-*.whl --out=runs/views_demo
        [--weights=NAME_OR_PATH] [--people] [--monocular=lift-27]
+       [--pictures=mpstrt-small]
 
 The wheel (BSD-3-Clause) holds four synchronised videos of a man, and the same with a
 computer-made woman in them (--people), with a calibration; they come into --out.
@@ -19,6 +20,8 @@ two cameras: mean over all pairs of PA-MPJPE of what each method makes of two vi
 one camera: PA-MPJPE of the monocular lifter, averaged with the mirror image, from each
   view against the RANSAC poses, in the frames where all joints of these are known. That
   is the error against another estimate from the same 2D keypoints, not against truth.
+pictures: the network of pictures in boxes round the keypoints: reprojection, limbs as
+  above; its 2D joints and its 3D poses against the keypoints and the RANSAC poses.
 """
 
 import argparse
@@ -34,6 +37,7 @@ from jaxpose import detect
 from jaxpose import keypoint_files
 from jaxpose import metrics
 from jaxpose import predict
+from jaxpose import skeleton_maps
 from jaxpose import views_lifter
 from jaxpose import views_outputs
 from jaxpose import views_people
@@ -166,6 +170,61 @@ def monocular(person, rig, reference, weights, joints=None) -> dict[str, np.ndar
   return errors
 
 
+def write_boxes(folder: pathlib.Path, found: list[Tracks]) -> None:
+  """Boxes of the only person of each view, for `predict.multiview`."""
+  (folder / "boxes").mkdir(exist_ok=True)
+  for video, tracks in zip(sorted(folder.glob("*.mp4")), found, strict=True):
+    (person,) = tracks
+    seen = person.confidence[..., None] > views_people.MIN_CONFIDENCE
+    some = seen.sum((1, 2)) >= 5
+    low = np.where(seen, person.keypoints, np.inf).min(1)[some]
+    high = np.where(seen, person.keypoints, -np.inf).max(1)[some]
+    boxes = np.concatenate([(low + high) / 2, 1.1 * (high - low)], 1)
+    path = folder / "boxes" / f"{video.stem}.npz"
+    np.savez(path, boxes=boxes, frames=person.frames[some])
+
+
+def pictures(folder, person, rig, reference, weights) -> tuple[list[str], object]:
+  """Lines of a table of the network of pictures, and its poses.
+
+  Args:
+    folder: recording, with boxes.
+    person: its keypoints.
+    rig: the cameras.
+    reference: poses that are taken for true.
+    weights: of the network.
+  """
+  poses = predict.multiview(folder, weights=weights, progress="pictures")
+  joints = poses.joints_3d_world
+  error = views_poses.agreement(joints, person, rig).error
+  share = 100 * error / np.maximum(person.size, 1)[..., None]
+  limbs = limb_variation(joints, poses.skeleton)
+  own = np.stack(
+    [lens.points(poses.keypoints_2d[:, v]) for v, lens in enumerate(rig.lenses)], 1
+  )
+  true = skeleton_maps.convert(person.pixels, person.skeleton, poses.skeleton.name)
+  sure = skeleton_maps.convert_confidence(
+    person.confidence, person.skeleton, poses.skeleton.name
+  )
+  known = (sure >= views_people.MIN_CONFIDENCE) & np.isfinite(own).all(-1)
+  aside = np.linalg.norm(own - true, axis=-1)
+  relative = 100 * aside / np.maximum(person.size, 1)[..., None]
+  used = np.isfinite(reference.raw).all((1, 2)) & poses.valid
+  root = poses.skeleton.root
+  moved = [x - x[:, root : root + 1] for x in (poses.joints_3d, reference.raw)]
+  away = 1000 * np.linalg.norm(moved[0] - moved[1], axis=-1)[used]
+  values = {
+    "2D joints beside the keypoints, median px": np.median(aside[known]),
+    "the same, median % of size": np.median(relative[known]),
+    "reprojection median px": np.nanmedian(error),
+    "reprojection median % of size": np.nanmedian(share),
+    "mean limb CV %": np.mean(list(limbs.values())),
+    "MPJPE against RANSAC, mm": away.mean(),
+    "PA-MPJPE against RANSAC, mm": apart(poses.joints_3d, reference, used).mean(),
+  }
+  return [f"| {name} | {value:.1f} |" for name, value in values.items()], poses
+
+
 def main(argv=None) -> None:
   """Prints the tables as Markdown, and writes a picture."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -174,7 +233,10 @@ def main(argv=None) -> None:
   parser.add_argument("--weights", default=views_lifter.RELEASED)
   parser.add_argument("--monocular", default="lift-27")
   parser.add_argument("--people", action="store_true", help="the videos of two people")
+  parser.add_argument("--pictures", help="weights of a network of pictures, of one man")
   args = parser.parse_args(argv)
+  if args.people and args.pictures:
+    parser.error("got --people with --pictures, expected one of them.")
   try:
     folder = unpack(args.wheel, args.out, "Multi" if args.people else "Single")
     found = keypoints(folder, None if args.people else 1)
@@ -203,6 +265,11 @@ def main(argv=None) -> None:
     for name, error in errors.items():
       print(f"| {name} | {error.mean():.1f} | {np.median(error):.1f} | {len(error)} |")
     best = views_poses.poses(person, rig, "ransac")
+    if args.pictures:
+      write_boxes(folder, found)
+      reference = poses["ransac"]
+      rows, _ = pictures(folder, person, rig, reference, args.pictures)
+      print("\n".join(["\n| pictures | |\n|---|---|", *rows]))
     path = folder / f"person_{person.name}.png"
     views_outputs.write(path, views_outputs.PICTURE, person, best, rig, "")
     print(f"\npicture: {path} {Image.open(path).size}\n")
