@@ -36,11 +36,11 @@ def get_config(variant: str = "full"):
     confidence=dict(fn="confidence", key="score_logits", weight=0.05),
   )
   config.optimizer = dict(name="adamw", weight_decay=0.05, clip=1.0)
-  config.schedule = dict(name="warmup_cosine", base=1e-3, final=1e-6, warmup_steps=500)
-  config.total_steps = 10_000
+  config.schedule = dict(name="warmup_cosine", base=2e-3, final=1e-6, warmup_steps=150)
+  config.total_steps = 2000
   config.log_every = 50
-  config.eval_every = 2500
-  config.save_every = 500
+  config.eval_every = 1000
+  config.save_every = 250
   config.evals = dict(
     validation=dict(split="validation", protocols=("cmu_p1",)),
     test=dict(split="test", protocols=("cmu_p1",), when="end"),
