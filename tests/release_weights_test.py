@@ -84,6 +84,21 @@ def test_runs_that_were_gone_on_from_are_named(run, tmp_path):
   assert info["command"] == f"{train}runs/second"
 
 
+def test_runs_that_parts_were_taken_from_are_named(run, tmp_path):
+  whole, part = tmp_path / "whole", tmp_path / "part"
+  starts = {whole: {}, part: {}, tmp_path: dict(init_parts=dict(lifting=str(part)))}
+  for place, more in starts.items():
+    place.mkdir(exist_ok=True)
+    file = place / "config.json"
+    config = json.loads((tmp_path / "config.json").read_text()) | more
+    config["init_from"] = str(whole) if place == tmp_path else None
+    config["command"] = f"train.py --config={place.name}.py"
+    file.write_text(json.dumps(config))
+  assert run("a-b").info["before"] == [
+    f"python -m jaxpose.train --config={name}.py" for name in ("whole", "part")
+  ]
+
+
 @pytest.mark.parametrize(
   ("name", "scores", "sentence"),
   [

@@ -40,7 +40,9 @@ def test_released_weights_know_motion_that_they_have_not_seen(
   # jax 0.10's simulated devices take minutes to share the batches of several views.
   one = jax.devices()[:1]
   monkeypatch.setattr(jax, "devices", lambda: one)
-  words = ["--weights", name, "--data", "synthetic_motion", "--split", "test"]
+  # Pictures are those of a data set of their own: see released_pictures_test.py.
+  data_set = "synthetic_multiview" if KIND[name] == "multiview" else "synthetic_motion"
+  words = ["--weights", name, "--data", data_set, "--split", "test"]
   words += ["--builder_config", "mesh_tiny" if KIND[name] == "glot" else "tiny"]
   evaluate.main([*words, "--data_dir", str(tiny_data_dir), "--out", f"{tmp_path}/new"])
   rows = json.loads((tmp_path / "new" / "scores.json").read_text())

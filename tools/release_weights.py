@@ -71,10 +71,11 @@ def main() -> None:
 def _commands(workdir: pathlib.Path) -> dict:
   """The run's command, and those of the runs that it went on from, the first first."""
   config, before = json.loads((workdir / "config.json").read_text()), []
-  start = pathlib.Path(config.get("init_from") or "")
-  if (start / "config.json").is_file():
-    earlier = _commands(start)
-    before = [*earlier.get("before", ()), earlier["command"]]
+  for start in (config.get("init_from"), *(config.get("init_parts") or {}).values()):
+    folder = pathlib.Path(start or "")
+    if (folder / "config.json").is_file():
+      earlier = _commands(folder)
+      before += [*earlier.get("before", ()), earlier["command"]]
   found = dict(command=_command(config["command"]))
   return found | dict(before=before) if before else found
 
