@@ -42,11 +42,11 @@ def get_config(variant: str = "full"):
     velocity=dict(fn="views_velocity_3d", key="joints_3d", weight=0.1),
   )
   config.optimizer = dict(name="adamw", weight_decay=0.05, clip=1.0)
-  config.schedule = dict(name="warmup_cosine", base=5e-4, final=1e-6, warmup_steps=100)
-  config.total_steps = 1000
-  config.log_every = 50
-  config.eval_every = 500
-  config.save_every = 250
+  config.schedule = dict(name="warmup_cosine", base=5e-4, final=1e-6, warmup_steps=20)
+  config.total_steps = 280
+  config.log_every = 10
+  config.eval_every = 280
+  config.save_every = 70
   config.evals = dict(
     validation=dict(split="validation", protocols=("cmu_p1",)),
     test=dict(split="test", protocols=("cmu_p1", "cmu_p2"), when="end"),
