@@ -3,8 +3,9 @@ r"""The whole chain of the multi-view network: stages 2 and 3 put together, and 
 Run: python -m jaxpose.train --config=configs/mpstrt_s4_chain.py
        --workdir=runs/mpstrt_s4
 
-The lifter learns the errors of the 2D network's own poses; no gradient goes from it to
-the 2D network, which goes on learning slowly.
+The lifter learns the errors of the 2D network's own poses, which stays as it is: no
+gradient goes from the lifter to it, and without losses of its own a step takes less than
+half of the time.
 """
 
 from jaxpose.config import base_config
@@ -22,7 +23,9 @@ def get_config(variant: str = "full"):
   config.init_from = "runs/mpstrt_s2"
   config.init_new = ("lifting",)
   config.init_parts = dict(lifting="runs/mpstrt_s3")
-  config.lr_factors = dict(trunk=0.1, spatial=0.1, relations=0.1, head=0.1)
+  config.lr_factors = dict(
+    trunk=0.0, spatial=0.0, embedding=0.0, relations=0.0, head=0.0
+  )
   config.data.name = "synthetic_multiview"
   config.data.builder_config = "cmu"
   config.data.window = 8
@@ -33,20 +36,16 @@ def get_config(variant: str = "full"):
   config.augment_views.color = 0.3
   config.augment_views.erase = 0.2
   config.losses = dict(
-    points=dict(fn="views_2d", key="keypoints_2d", weight=1.0),
-    points_alone=dict(fn="views_2d", key="keypoints_2d_spatial", weight=0.5),
-    relevance=dict(fn="relevance", key="relevance_0", weight=0.1),
-    confidence=dict(fn="confidence", key="score_logits", weight=0.05),
     joints=dict(fn="views_3d", key="joints_3d", weight=1.0),
     joints_direct=dict(fn="views_3d", key="joints_3d_direct", weight=1.0),
     velocity=dict(fn="views_velocity_3d", key="joints_3d", weight=0.1),
   )
   config.optimizer = dict(name="adamw", weight_decay=0.05, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=5e-4, final=1e-6, warmup_steps=20)
-  config.total_steps = 280
+  config.total_steps = 400
   config.log_every = 10
-  config.eval_every = 280
-  config.save_every = 70
+  config.eval_every = 400
+  config.save_every = 50
   config.evals = dict(
     validation=dict(split="validation", protocols=("cmu_p1",)),
     test=dict(split="test", protocols=("cmu_p1", "cmu_p2"), when="end"),
