@@ -4,8 +4,8 @@ Run: python -m jaxpose.train --config=configs/mpstrt_s4_chain.py
        --workdir=runs/mpstrt_s4
 
 The lifter learns the errors of the 2D network's own poses, which stays as it is: no
-gradient goes from the lifter to it, and without losses of its own a step takes less than
-half of the time.
+gradient goes from the lifter to it, and without losses of its own a step takes less
+than half of the time.
 """
 
 from jaxpose.config import base_config
