@@ -29,6 +29,10 @@ def get_config(variant: str = "full"):
   config.losses = dict(
     points=dict(fn="views_2d", key="keypoints_2d", weight=1.0),
     points_alone=dict(fn="views_2d", key="keypoints_2d_spatial", weight=0.5),
+    points_either=dict(fn="views_2d_either", key="keypoints_2d", weight=0.5),
+    points_alone_either=dict(
+      fn="views_2d_either", key="keypoints_2d_spatial", weight=0.25
+    ),
     relevance=dict(fn="relevance", key="relevance_0", weight=0.1),
     confidence=dict(fn="confidence", key="score_logits", weight=0.05),
   )

@@ -29,6 +29,7 @@ Images = Float[Array, "b v t"] | Bool[Array, "b v t"]
 Scalar = Float[Array, ""]
 
 BONES = skeletons.get("h36m17").bones
+MIRROR = np.asarray(skeletons.get("h36m17").mirror)
 
 
 def keypoints_2d(pred: Points, target: Points, weight: Weight) -> Scalar:
@@ -40,6 +41,39 @@ def keypoints_2d(pred: Points, target: Points, weight: Weight) -> Scalar:
     weight: of each joint: in the image, and the image there.
   """
   return _mean(jnp.abs(pred - target).mean(-1), weight)
+
+
+def keypoints_2d_either(pred: Points, target: Points, weight: Weight) -> Scalar:
+  """As `keypoints_2d`, against the target or, where that is nearer, its other sides.
+
+  Whether a small person shows the face or the back is learned late. Until then the
+  least absolute error puts both arms and both legs into the middle; with this beside
+  it, limbs are learned first, and which is left after that.
+
+  Args:
+    pred: of the network.
+    target: true points of h36m17; left and right change places, in whole images.
+    weight: of each joint: in the image, and the image there.
+
+  Raises:
+    ValueError: as many joints as h36m17 has not.
+  """
+  if pred.shape[-2] != len(MIRROR):
+    raise ValueError(
+      f"got {pred.shape[-2]} joints, expected the {len(MIRROR)} of 'h36m17'; take the "
+      "term views_2d alone."
+    )
+  weight = weight.astype(pred.dtype)
+  errors = jnp.stack(
+    [
+      (jnp.abs(pred - points).mean(-1) * counted).sum(-1)
+      for points, counted in (
+        (target, weight),
+        (jnp.take(target, MIRROR, axis=-2), jnp.take(weight, MIRROR, axis=-1)),
+      )
+    ]
+  )
+  return errors.min(0).sum() / jnp.maximum(weight.sum(), 1e-6)
 
 
 def keypoints_2d_pixels(
@@ -176,6 +210,7 @@ def _mean(values, weight) -> Scalar:
 # joints are chosen that count.
 TERMS = (
   "views_2d",
+  "views_2d_either",
   "views_2d_pixels",
   "relevance",
   "confidence",
@@ -196,7 +231,7 @@ def term(
   Args:
     out: of `models.multiview` or its lifter.
     batch: of `multiview_batches`.
-    fn: name in `TERMS`; views_2d is `keypoints_2d`, views_3d the mean distance of
+    fn: name in `TERMS`; views_2d is `keypoints_2d` and so on, views_3d the distance of
       joints_3d, the others are the functions of their names.
     key: of the prediction. Of 2D terms one with the shape of keypoints_2d, such as
       keypoints_2d_spatial; of `relevance` relevance_0 and so on; of 3D terms joints_3d,
@@ -233,7 +268,11 @@ def term(
     cameras = ("camera_rotation", "camera_position", "crop_intrinsics")
     rig = (batch[name] for name in cameras)
     return reprojection(pred, batch["root_3d"], points, *rig, weight, **options)
-  function = keypoints_2d if fn == "views_2d" else keypoints_2d_pixels
+  function = dict(
+    views_2d=keypoints_2d,
+    views_2d_either=keypoints_2d_either,
+    views_2d_pixels=keypoints_2d_pixels,
+  )[fn]
   return function(pred, points, weight, **options)
 
 
