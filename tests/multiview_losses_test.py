@@ -183,6 +183,9 @@ def test_terms_are_found_by_name():
     ("views_2d", "keypoints_2d_spatial"): losses.keypoints_2d(
       out["keypoints_2d_spatial"], points, known
     ),
+    ("views_2d_either", "keypoints_2d"): losses.keypoints_2d_either(
+      out["keypoints_2d"], points, known
+    ),
     ("views_2d_pixels", "keypoints_2d"): losses.keypoints_2d_pixels(
       out["keypoints_2d"], points, known
     ),
@@ -208,6 +211,24 @@ def test_terms_are_found_by_name():
   got = losses.term(out, batch, "views_2d", "keypoints_2d", joints="visible")
   value = losses.keypoints_2d(out["keypoints_2d"], points, visible)
   np.testing.assert_allclose(got, value, rtol=1e-6)
+
+
+def test_exchanged_sides_count_as_right_in_whole_images():
+  rng = np.random.default_rng(0)
+  target = rng.normal(size=(1, 1, 3, 17, 2)).astype(np.float32)
+  weight = rng.random((1, 1, 3, 17)) < 0.8
+  pred, mirror = target.copy(), losses.MIRROR
+  pred[:, :, 1] = pred[:, :, 1, mirror]
+  assert losses.keypoints_2d_either(pred, target, weight) == pytest.approx(0)
+  arms = np.isin(np.arange(17), range(11, 17))
+  pred[:, :, 2] = np.where(arms[:, None], pred[:, :, 2, mirror], pred[:, :, 2])
+  assert losses.keypoints_2d_either(pred, target, weight) > 0.1
+  pred = target + 0.3
+  np.testing.assert_allclose(
+    losses.keypoints_2d_either(pred, target, weight), 0.3, rtol=1e-5
+  )
+  with pytest.raises(ValueError, match="got 16 joints, expected the 17 of 'h36m17'"):
+    losses.keypoints_2d_either(pred[..., 1:, :], target[..., 1:, :], weight[..., 1:])
 
 
 def test_mistakes_in_terms_are_refused():
