@@ -31,15 +31,14 @@ import numpy as np
 from PIL import Image
 
 from jaxpose import detect
-from jaxpose import keypoint_files
 from jaxpose import metrics
-from jaxpose import predict
-from jaxpose import views_lifter
-from jaxpose import views_outputs
-from jaxpose import views_people
-from jaxpose import views_poses
-from jaxpose import views_source
-from jaxpose.detect_tracks import Tracks
+from jaxpose.detect.detect_tracks import Tracks
+from jaxpose.formats import keypoint_files
+from jaxpose.predict import lifting
+from jaxpose.predict import rig_outputs
+from jaxpose.predict import rig_people
+from jaxpose.predict import rig_poses
+from jaxpose.predict import rig_source
 
 LIMBS = dict(
   thigh=("hip", "knee"),
@@ -96,8 +95,8 @@ def limb_variation(joints, skeleton) -> dict[str, float]:
 
 def measured(person, rig, method: str, model=None) -> tuple[list[str], object]:
   """A row of the table, and the poses."""
-  poses = views_poses.poses(person, rig, method, weights=model, smooth="none")
-  error = views_poses.agreement(poses.raw, person, rig).error
+  poses = rig_poses.view_poses(person, rig, method, weights=model, smooth="none")
+  error = rig_poses.agreement(poses.raw, person, rig).error
   share = 100 * error / np.maximum(person.size, 1)[..., None]
   known = np.isfinite(error)
   row = [f"{np.median(error[known]):.1f}", f"{np.percentile(error[known], 90):.1f}"]
@@ -126,7 +125,7 @@ def of_two(person, rig, reference, models) -> list[str]:
       there = np.isin(views, pair)[None, :, None]
       two = person._replace(confidence=np.where(there, person.confidence, 0))
       try:
-        poses = views_poses.poses(two, rig, method, weights=model, smooth="none")
+        poses = rig_poses.view_poses(two, rig, method, weights=model, smooth="none")
       except ValueError:  # a joint on which the two never agree
         errors.append(np.inf)
         continue
@@ -151,7 +150,7 @@ def monocular(person, rig, reference, weights, joints=None) -> dict[str, np.ndar
     seen = person.confidence[:, v].any(-1)
     pixels = rig.lenses[v].original(person.pixels[:, v])
     pixels[~seen] = np.nan
-    lifted = predict.lift(
+    lifted = lifting.lift(
       pixels,
       image_size=rig.sources[v].image_size,
       weights=weights,
@@ -171,18 +170,18 @@ def main(argv=None) -> None:
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   parser.add_argument("wheel", type=pathlib.Path, help="of pose2sim")
   parser.add_argument("--out", type=pathlib.Path, required=True)
-  parser.add_argument("--weights", default=views_lifter.RELEASED)
+  parser.add_argument("--weights", default=rig_poses.RELEASED)
   parser.add_argument("--monocular", default="lift-27")
   parser.add_argument("--people", action="store_true", help="the videos of two people")
   args = parser.parse_args(argv)
   try:
     folder = unpack(args.wheel, args.out, "Multi" if args.people else "Single")
     found = keypoints(folder, None if args.people else 1)
-    rig = views_source.opened(
+    rig = rig_source.opened(
       sorted(folder.glob("*.mp4")), next(folder.glob("*.qca.txt"))
     )
-    together = views_people.associate(found, rig)
-    model = views_lifter.loaded(args.weights)
+    together = rig_people.associate(found, rig)
+    model = rig_poses.loaded_lifter(args.weights)
     models = dict(dlt=None, ransac=None, lifter=model)
   except (ValueError, OSError, ImportError, zipfile.BadZipFile) as error:
     sys.exit(f"error: {error}")
@@ -202,9 +201,9 @@ def main(argv=None) -> None:
     errors = monocular(person, rig, poses["ransac"], args.monocular)
     for name, error in errors.items():
       print(f"| {name} | {error.mean():.1f} | {np.median(error):.1f} | {len(error)} |")
-    best = views_poses.poses(person, rig, "ransac")
+    best = rig_poses.view_poses(person, rig, "ransac")
     path = folder / f"person_{person.name}.png"
-    views_outputs.write(path, views_outputs.PICTURE, person, best, rig, "")
+    rig_outputs.write(path, rig_outputs.PICTURE, person, best, rig, "")
     print(f"\npicture: {path} {Image.open(path).size}\n")
 
 

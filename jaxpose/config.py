@@ -26,7 +26,8 @@ def base_config() -> ml_collections.ConfigDict:
   # Frames of it after the one that is predicted: 0 for live use, None for the half. Of
   # data of joints alone.
   config.data.lookahead = ml_collections.config_dict.placeholder(int)
-  # See each window turned and zoomed to the person (`jaxpose.framing`); joints alone.
+  # See each window turned and zoomed to the person (`jaxpose.skeletons.framing`);
+  # joints alone.
   config.data.framed = False
   config.data.batch_size = 128  # windows
   config.data.sampling = "frames"  # or "windows", "actions": see data.TrainingOrder

@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import predict_person
-from jaxpose import pretrained
-from jaxpose import smoothing
+from jaxpose.geometry import cameras
+from jaxpose.motion import smoothing
+from jaxpose.predict import person as predict_person
+from jaxpose.weights import pretrained
 from tests import small_video
 
 

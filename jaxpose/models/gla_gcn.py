@@ -27,12 +27,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 from jaxtyping import Float
 
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
 from jaxpose.models.layers import BatchNorm
 from jaxpose.models.layers import Dropout
 from jaxpose.models.layers import conv
 from jaxpose.models.layers import mix
+from jaxpose.skeletons import skeleton_maps
 
 TEMPORAL_KERNEL = 9
 
@@ -294,7 +294,7 @@ class GlaGcn(nn.Module):
     if j != self.num_joints:
       raise ValueError(
         f"got {j} joints, expected the {self.num_joints} of graph {self.graph!r}; "
-        "convert the keypoints with jaxpose.skeleton_maps."
+        "convert the keypoints with jaxpose.skeletons.skeleton_maps."
       )
     if t == 0 or t % self.receptive_field:
       raise ValueError(

@@ -1,0 +1,1 @@
+"""Records on disk to windows to augmented batches; knows no model."""

@@ -1,0 +1,1 @@
+"""Other people's files: keypoints, BVH, ASF/AMC, calibration, benchmarks."""

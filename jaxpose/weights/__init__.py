@@ -1,0 +1,1 @@
+"""Released names, weights files and Orbax checkpoints."""
