@@ -3,14 +3,15 @@ r"""GLA-GCN-skip with the sequence head, 27 frames, on CMU motion capture.
 Run: python -m jaxpose.train --config=configs/gla_gcn_cmu.py --workdir=runs/gla_gcn_cmu
 
 `linear_skip` and `graph_scale=1` are ours, and there are no global blocks: this is a
-variant of the paper's network. It is trained on exact 2D of people of other limbs, poses
-and speeds than those who were captured (`jaxpose.data.people`), under virtual cameras.
+variant of the paper's network. It is trained on exact 2D of people of other limbs,
+poses and speeds than those who were captured (`jaxpose.data.people`), under virtual
+cameras.
 
-gla_gcn_cmu_27 went on from its earlier weights, which were trained on people whose torsos
-and forearms are too short: --config.init_from=gla_gcn_cmu_27
---config.schedule.base=2e-3 --config.total_steps=4200, seed 0, 48 minutes on one CPU core.
-Test subjects, exact 2D: 43.4 mm MPJPE, 31.3 mm PA-MPJPE; validation by steps: 1,000 48.3,
-33.0; 2,000 46.7, 31.7; 3,000 43.8, 30.7; 4,000 43.8, 30.1.
+gla_gcn_cmu_27 went on from its earlier weights, which were trained on people whose
+torsos and forearms are too short: --config.init_from=gla_gcn_cmu_27
+--config.schedule.base=2e-3 --config.total_steps=4200, seed 0, 48 minutes on one CPU
+core. Test subjects, exact 2D: 43.4 mm MPJPE, 31.3 mm PA-MPJPE; validation by steps:
+1,000 48.3, 33.0; 2,000 46.7, 31.7; 3,000 43.8, 30.7; 4,000 43.8, 30.1.
 """
 
 from jaxpose.config import base_config

@@ -1,6 +1,7 @@
-"""Poses of a clip in one .npz file, with all that is needed to understand them.
+"""Poses of a clip in files: one .npz with all that is known, or a CSV table.
 
-Keys, of which those with a star may be absent:
+The table (`save_csv`) has a row for each frame and a column for each number. Keys of
+the .npz, of which those with a star may be absent:
 
   format               "jaxpose poses 1"
   joints_3d            (t, j, 3) float32, metres, in the frame that `axes` names
@@ -19,8 +20,6 @@ Keys, of which those with a star may be absent:
   axes                 "camera": x right, y down, z forward; or "z_up"
   root                 "relative": joints_3d are relative to the root joint; "absolute"
   report               what was missing or assumed, in words
-
-Poses as a table for spreadsheets: a row for each frame, a column for each number.
 """
 
 import csv

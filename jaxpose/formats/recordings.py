@@ -1,6 +1,6 @@
-"""A recording: videos or folders of pictures of several cameras, and what is known.
+"""A recording of several cameras: its videos or picture folders, and what is known.
 
-docs/multiview.md says what lies in such a folder.
+docs/multiview.md lists the files of such a folder.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Where a person walked before the camera: root-relative poses back in their place.
+"""The root's trajectory: places root-relative poses in the camera's frame.
 
 path = trajectory.fit(poses.joints_3d, keypoints_2d, intrinsics, fps=50)
 path.joints_3d  # (frames, joints, 3), metres, camera frame

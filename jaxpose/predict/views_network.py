@@ -1,17 +1,13 @@
-"""The cameras that see one person, from their pictures to crops and back.
+"""The multi-view network at work: pictures of several cameras to poses in the world.
 
-From a network's crops to the recorded pictures, and from the root to the world.
-
-What `predict.multiview` looks at: a folder, records or arrays, made the same thing.
-
-Pictures are read when they are needed, a frame at a time.
-
-The multi-view network at work, the same for clips and for streams.
-
-The spatial module runs once for each image. What it says of the last frames is kept on
-the device (the memory), and windows of frames are related from there.
-
-The multi-view network instant by instant, for cameras as they film.
+* `Views` are the cameras that see one person, and `Clip` what they saw: a folder,
+  records or arrays made the same thing. Pictures are read a frame at a time.
+* The spatial module runs once for each image. Its output for the last frames is kept on
+  the device (`Memory`), and windows of frames are related from there, the same for
+  clips and for streams.
+* `root` and `put_together` go from the network's crops to the recorded pictures, and
+  from root-relative poses to the world.
+* `MultiviewStream` does it instant by instant, for cameras as they film.
 """
 
 import dataclasses
