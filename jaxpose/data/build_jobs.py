@@ -81,7 +81,7 @@ def make_task(
 ) -> Task:
   """The task of `function(*job)`; its file will be in the folder."""
   payload = pickle.dumps((function, job), 5)
-  found = hashlib.sha256(task_state.encode() + payload)
+  found = hashlib.sha256(state.encode() + payload)
   for path in _paths(job):
     found.update(repr(_stamps(path)).encode())
   top = function.__module__.partition(".")[0]

@@ -112,11 +112,11 @@ def load(path: str | os.PathLike) -> Poses:
     FileNotFoundError: there is no such file.
     ValueError: it is damaged, not of ours, or of a newer version.
   """
-  found = whole_files.load_npz(path, "pose_npz.save")
+  found = whole_files.load_npz(path, "pose_files.save")
   if str(found.get("format", "")) != FORMAT:
     said = f"the format {str(found['format'])!r}" if "format" in found else "no format"
     raise ValueError(
-      f"{path}: got {said}, expected {FORMAT!r}; it is not a file of pose_npz.save, or "
+      f"{path}: got {said}, expected {FORMAT!r}; it is not a file of pose_files.save, or "
       "of a newer jaxpose."
     )
   needed = _NEEDED + (("keypoint_names",) if "keypoints_skeleton" in found else ())

@@ -38,7 +38,7 @@ class Path(NamedTuple):
   """
 
   joints_3d: np.ndarray
-  placement: np.ndarray
+  translation: np.ndarray
   valid: np.ndarray
   trust: np.ndarray
   report: str
