@@ -24,8 +24,8 @@ from measure import matmul_peak  # noqa: E402
 from measure import seconds  # noqa: E402
 
 from jaxpose import body as bodies  # noqa: E402
-from jaxpose import body_files  # noqa: E402
 from jaxpose import geometry  # noqa: E402
+from jaxpose.body import body_files  # noqa: E402
 
 
 def bandwidth(moved: float, repeat: int = 12) -> float:

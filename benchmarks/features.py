@@ -20,8 +20,8 @@ import numpy as np  # noqa: E402
 from measure import matmul_peak  # noqa: E402
 from measure import seconds  # noqa: E402
 
-from jaxpose import crops  # noqa: E402
 from jaxpose import models  # noqa: E402
+from jaxpose.geometry import crops  # noqa: E402
 
 
 def main() -> None:

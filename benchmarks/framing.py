@@ -4,7 +4,8 @@ Run: python benchmarks/framing.py [--weights=lift-27] [--manual_dir=RAW]
 
 Every eighth clip of the test split of cmu_mocap, its first 150 frames, exact keypoints,
 shrunk together with the focal length: the same people filmed with a wider lens. Then
-the same motion filmed by a camera drawn from a wide range for each clip (jaxpose.rigs).
+the same motion filmed by a camera drawn from a wide range for each clip
+(jaxpose.geometry.rigs).
 """
 
 import argparse
@@ -13,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxpose import cameras
-from jaxpose import data
-from jaxpose import predict
-from jaxpose import pretrained
-from jaxpose import transforms
+from jaxpose.data import pose_data
+from jaxpose.data import transforms
+from jaxpose.geometry import cameras
+from jaxpose.predict import lifting
+from jaxpose.weights import pretrained
 
 SIZES = (1.0, 0.5, 0.3)
 
@@ -28,8 +29,8 @@ def main() -> None:
   parser.add_argument("--weights", default="lift-27")
   parser.add_argument("--manual_dir", help="raw files, if the data must be built")
   args = parser.parse_args()
-  folder = data.prepare("cmu_mocap", manual_dir=args.manual_dir)
-  test = data.load(folder, "test")
+  folder = pose_data.prepare("cmu_mocap", manual_dir=args.manual_dir)
+  test = pose_data.load(folder, "test")
   print(f"| MPJPE (mm), {args.weights} | {' | '.join(f'{s} x' for s in SIZES)} |")
   print("|---|" + "---:|" * len(SIZES))
   ways = (True,) if pretrained.load(args.weights).framed else (True, False)
@@ -40,7 +41,7 @@ def main() -> None:
   print(f"\ncameras anywhere, framed: {error(filmed, args.weights, 1.0, True):.1f} mm")
 
 
-def each_clip(test: data.PoseData, wide: bool = False):
+def each_clip(test: pose_data.PoseData, wide: bool = False):
   """Normalised keypoints, joints relative to the root, and the focal length in pixels.
 
   Args:
@@ -67,7 +68,7 @@ def error(clips, weights: str, size: float, framed: bool) -> float:
   """Mean over clips of MPJPE in mm, of people `size` times as large."""
   found = []
   for points, truth, focal in clips:
-    poses = predict.lift(
+    poses = lifting.lift(
       500 * (size * points + 1),
       image_size=(1000, 1000),
       weights=weights,

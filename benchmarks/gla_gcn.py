@@ -25,10 +25,10 @@ import optax  # noqa: E402
 from measure import matmul_peak  # noqa: E402
 from measure import seconds  # noqa: E402
 
-from jaxpose import batches  # noqa: E402
 from jaxpose import models  # noqa: E402
 from jaxpose import skeletons  # noqa: E402
-from jaxpose import training  # noqa: E402
+from jaxpose.tasks import batches  # noqa: E402
+from jaxpose.train import training  # noqa: E402
 
 
 def setup(frames: int, batch_size: int, fields: dict):

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
-from jaxpose import cameras
-from jaxpose import head_points
 from jaxpose import skeletons
-from jaxpose.cameras import Camera
+from jaxpose.geometry import cameras
+from jaxpose.geometry.cameras import Camera
+from jaxpose.skeletons import head_points
 
 H36M = skeletons.get("h36m17")
 COCO = skeletons.get("coco17")
@@ -25,10 +25,10 @@ _EAR, _EYE = 0.075, 0.03  # metres from the middle of the head to one side
 _EYES = 0.25  # of the way from the nose to the crown
 _LEG = 0.84  # metres from hip to ankle, of somebody 1.74 m tall
 _FOOT = 0.07  # metres of the ankle above the floor
-# Lengths over the leg's: the mean of CMU's subjects in `jaxpose.proportions`.
+# Lengths over the leg's: the mean of CMU's subjects in `jaxpose.skeletons.proportions`.
 _TORSO, _UPPER_ARM, _FOREARM, _SHOULDERS, _HIPS = 0.619, 0.357, 0.336, 0.441, 0.225
 _SPINE = 0.44  # of the torso, in CMU's test subjects
-_NECK, _HEAD = 0.13, 0.1  # metres, as `jaxpose.head_points` has them
+_NECK, _HEAD = 0.13, 0.1  # metres, as `jaxpose.skeletons.head_points` has them
 
 
 def as_coco17(joints: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, "t 17 3"]:

@@ -35,19 +35,19 @@ from absl import logging
 
 from benchmarks import goal_people
 from benchmarks import views
-from jaxpose import cameras
-from jaxpose import data as pose_data
-from jaxpose import gaps
-from jaxpose import kinds
 from jaxpose import metrics
-from jaxpose import predict
-from jaxpose import pretrained
 from jaxpose import runtime
-from jaxpose import smoothing
-from jaxpose import views_people
-from jaxpose import views_poses
-from jaxpose import views_source
-from jaxpose.scoring import Evaluation
+from jaxpose import tasks
+from jaxpose.data import pose_data
+from jaxpose.geometry import cameras
+from jaxpose.motion import gaps
+from jaxpose.motion import smoothing
+from jaxpose.predict import lifting
+from jaxpose.predict import rig_people
+from jaxpose.predict import rig_poses
+from jaxpose.predict import rig_source
+from jaxpose.tasks.scoring import Evaluation
+from jaxpose.weights import pretrained
 
 _loaded = functools.cache(pretrained.load)
 _JOINTS, _BODIES = ("cmu_p1", "cmu_p2"), ("mesh14_p1", "mesh14_p2", "mesh_vertices")
@@ -79,7 +79,7 @@ class Bench:
     self.folder = functools.cache(self._folder)
     self.scorer = functools.cache(self._scorer)
     self.man = functools.cache(self._man)
-    self._load = functools.cache(kinds.load)
+    self._load = functools.cache(tasks.load)
 
   def _folder(self, config: str | None) -> pathlib.Path:
     """Of the data set; it is built if need be, which is not told amid the table."""
@@ -94,10 +94,10 @@ class Bench:
   def _scorer(self, name: str, config: str | None = None):
     model = _loaded(name)
     load = functools.partial(self._load, self.folder(config), window=model.window)
-    kind, options = kinds.BODIES, {}
+    kind, options = tasks.BODIES, {}
     if config is None:
       options = dict(lookahead=model.lookahead, framed=model.framed)
-      kind = kinds.POSES
+      kind = tasks.POSES
     return model, kind.scorer(
       model.module, load, window=model.window, inputs=model.inputs, **options
     )
@@ -133,9 +133,9 @@ class Bench:
     folder = views.unpack(self._args.views, self._args.views_out, "Single")
     found = views.keypoints(folder, 1)
     videos = sorted(folder.glob("*.mp4"))
-    rig = views_source.opened(videos, next(folder.glob("*.qca.txt")))
-    person = views_people.associate(found, rig).people[0]
-    return person, rig, views_poses.poses(person, rig, "ransac", smooth="none")
+    rig = rig_source.opened(videos, next(folder.glob("*.qca.txt")))
+    person = rig_people.associate(found, rig).people[0]
+    return person, rig, rig_poses.view_poses(person, rig, "ransac", smooth="none")
 
   def real(self, name: str) -> tuple[float]:
     """Mean PA-MPJPE in mm over the views: one camera against four."""
@@ -145,7 +145,7 @@ class Bench:
     """The same from projections of the triangulated motion."""
     person, rig, _ = self.man()
     person = projected(person, rig)
-    truth = views_poses.poses(person, rig, "dlt", smooth="none")
+    truth = rig_poses.view_poses(person, rig, "dlt", smooth="none")
     return _mean_of_views(person, rig, truth, _loaded(name))
 
 
@@ -162,7 +162,7 @@ def lifted_as_coco17(record: dict, model) -> list[tuple[np.ndarray, np.ndarray]]
   for start, stop in edges.reshape(-1, 2):
     joints = np.float64(record["joints_3d"][start:stop])
     seen = goal_people.as_coco17(joints)
-    lifted = predict.lift(
+    lifted = lifting.lift(
       cameras.project(seen, np.float64(record["intrinsics"])),
       image_size=tuple(map(int, record["image_size"])),
       weights=model,
@@ -176,7 +176,7 @@ def lifted_as_coco17(record: dict, model) -> list[tuple[np.ndarray, np.ndarray]]
 
 def projected(person, rig):
   """The person as if each camera had seen the triangulated motion, where it saw him."""
-  points, _ = views_poses.triangulated(person, rig, robust=True)
+  points, _ = rig_poses.triangulated(person, rig, robust=True)
   points = gaps.fill_gaps(points, ~np.isfinite(points).all(-1))
   points = smoothing.smooth(points, rig.fps, "savgol").points
   pixels = rig.pixels(points)
@@ -194,7 +194,7 @@ def standing(name: str, skeleton: str) -> tuple[float, float]:
   angles = []
   for camera in goal_people.ring(middle):
     view = cameras.world_to_camera(seen, camera.rotation, camera.position)
-    lifted = predict.lift(
+    lifted = lifting.lift(
       cameras.project(view, camera.intrinsics),
       image_size=camera.image_size,
       weights=model,

@@ -26,15 +26,15 @@ from jaxtyping import Float
 from benchmarks import goal_people
 from benchmarks import views
 from jaxpose import body as bodies
-from jaxpose import body_files
-from jaxpose import data as pose_data
 from jaxpose import geometry
-from jaxpose import proportions
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
-from jaxpose import views_people
-from jaxpose import views_poses
-from jaxpose import views_source
+from jaxpose.body import body_files
+from jaxpose.data import pose_data
+from jaxpose.predict import rig_people
+from jaxpose.predict import rig_poses
+from jaxpose.predict import rig_source
+from jaxpose.skeletons import proportions
+from jaxpose.skeletons import skeleton_maps
 
 H36M = goal_people.H36M
 SHAPES = 100  # random adults
@@ -120,9 +120,9 @@ def man(wheel: pathlib.Path, out: pathlib.Path) -> Float[np.ndarray, "t 17 3"]:
   folder = views.unpack(wheel, out, "Single")
   found = views.keypoints(folder, 1)
   videos = sorted(folder.glob("*.mp4"))
-  rig = views_source.opened(videos, next(folder.glob("*.qca.txt")))
-  person = views_people.associate(found, rig).people[0]
-  points, _ = views_poses.triangulated(person, rig, robust=True)
+  rig = rig_source.opened(videos, next(folder.glob("*.qca.txt")))
+  person = rig_people.associate(found, rig).people[0]
+  points, _ = rig_poses.triangulated(person, rig, robust=True)
   return skeleton_maps.convert(points, person.skeleton, "coco17")
 
 

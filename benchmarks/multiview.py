@@ -23,7 +23,7 @@ import jax.numpy as jnp  # noqa: E402
 import optax  # noqa: E402
 
 from jaxpose import models  # noqa: E402
-from jaxpose.models import multiview_parts  # noqa: E402
+from jaxpose.models import multiview_network  # noqa: E402
 from jaxpose.models.multiview import example  # noqa: E402
 
 ALL_PATCHES = dict(keep=(), keep_at=(), score=())
@@ -85,7 +85,10 @@ def kept(module, rate: float):
 def spatial_calls(module, images: int) -> tuple[Call, Call]:
   """Images to frame tokens; and the global part of it alone."""
   x = jnp.ones((images, module.image_size, module.image_size, 3), jnp.float32)
-  trunk, spatial = multiview_parts.trunk(module), multiview_parts.spatial(module)
+  trunk, spatial = (
+    multiview_network.make_trunk(module),
+    multiview_network.make_spatial(module),
+  )
   key = jax.random.key(0)
   grid, first = jax.jit(lambda x: trunk.init_with_output(key, x, train=False))(x)
   second = jax.jit(lambda g: spatial.init(key, g, train=False))(grid)
@@ -141,7 +144,7 @@ def relations_table(args) -> None:
   calls = {}
   for layout in layouts:
     module = build(args, layout=layout)
-    relations = multiview_parts.relations(module)
+    relations = multiview_network.make_relations(module)
     for views, frames in SIZES:
       x = jnp.ones((1, views, frames, module.width), module.dtype)
       there = jnp.ones((1, views, frames), bool)

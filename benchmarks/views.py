@@ -34,16 +34,16 @@ import numpy as np
 from PIL import Image
 
 from jaxpose import detect
-from jaxpose import keypoint_files
 from jaxpose import metrics
-from jaxpose import predict
-from jaxpose import skeleton_maps
-from jaxpose import views_lifter
-from jaxpose import views_outputs
-from jaxpose import views_people
-from jaxpose import views_poses
-from jaxpose import views_source
-from jaxpose.detect_tracks import Tracks
+from jaxpose.detect.detect_tracks import Tracks
+from jaxpose.formats import keypoint_files
+from jaxpose.predict import lifting
+from jaxpose.predict import rig_outputs
+from jaxpose.predict import rig_people
+from jaxpose.predict import rig_poses
+from jaxpose.predict import rig_source
+from jaxpose.predict import views_files
+from jaxpose.skeletons import skeleton_maps
 
 LIMBS = dict(
   thigh=("hip", "knee"),
@@ -100,8 +100,8 @@ def limb_variation(joints, skeleton) -> dict[str, float]:
 
 def measured(person, rig, method: str, model=None) -> tuple[list[str], object]:
   """A row of the table, and the poses."""
-  poses = views_poses.poses(person, rig, method, weights=model, smooth="none")
-  error = views_poses.agreement(poses.raw, person, rig).error
+  poses = rig_poses.view_poses(person, rig, method, weights=model, smooth="none")
+  error = rig_poses.agreement(poses.raw, person, rig).error
   share = 100 * error / np.maximum(person.size, 1)[..., None]
   known = np.isfinite(error)
   row = [f"{np.median(error[known]):.1f}", f"{np.percentile(error[known], 90):.1f}"]
@@ -130,7 +130,7 @@ def of_two(person, rig, reference, models) -> list[str]:
       there = np.isin(views, pair)[None, :, None]
       two = person._replace(confidence=np.where(there, person.confidence, 0))
       try:
-        poses = views_poses.poses(two, rig, method, weights=model, smooth="none")
+        poses = rig_poses.view_poses(two, rig, method, weights=model, smooth="none")
       except ValueError:  # a joint on which the two never agree
         errors.append(np.inf)
         continue
@@ -155,7 +155,7 @@ def monocular(person, rig, reference, weights, joints=None) -> dict[str, np.ndar
     seen = person.confidence[:, v].any(-1)
     pixels = rig.lenses[v].original(person.pixels[:, v])
     pixels[~seen] = np.nan
-    lifted = predict.lift(
+    lifted = lifting.lift(
       pixels,
       image_size=rig.sources[v].image_size,
       weights=weights,
@@ -175,7 +175,7 @@ def write_boxes(folder: pathlib.Path, found: list[Tracks]) -> None:
   (folder / "boxes").mkdir(exist_ok=True)
   for video, tracks in zip(sorted(folder.glob("*.mp4")), found, strict=True):
     (person,) = tracks
-    seen = person.confidence[..., None] > views_people.MIN_CONFIDENCE
+    seen = person.confidence[..., None] > rig_people.MIN_CONFIDENCE
     some = seen.sum((1, 2)) >= 5
     low = np.where(seen, person.keypoints, np.inf).min(1)[some]
     high = np.where(seen, person.keypoints, -np.inf).max(1)[some]
@@ -194,9 +194,9 @@ def pictures(folder, person, rig, reference, weights) -> tuple[list[str], object
     reference: poses that are taken for true.
     weights: of the network.
   """
-  poses = predict.multiview(folder, weights=weights, progress="pictures")
+  poses = views_files.multiview(folder, weights=weights, progress="pictures")
   joints = poses.joints_3d_world
-  error = views_poses.agreement(joints, person, rig).error
+  error = rig_poses.agreement(joints, person, rig).error
   share = 100 * error / np.maximum(person.size, 1)[..., None]
   limbs = limb_variation(joints, poses.skeleton)
   own = np.stack(
@@ -206,7 +206,7 @@ def pictures(folder, person, rig, reference, weights) -> tuple[list[str], object
   sure = skeleton_maps.convert_confidence(
     person.confidence, person.skeleton, poses.skeleton.name
   )
-  known = (sure >= views_people.MIN_CONFIDENCE) & np.isfinite(own).all(-1)
+  known = (sure >= rig_people.MIN_CONFIDENCE) & np.isfinite(own).all(-1)
   aside = np.linalg.norm(own - true, axis=-1)
   relative = 100 * aside / np.maximum(person.size, 1)[..., None]
   used = np.isfinite(reference.raw).all((1, 2)) & poses.valid
@@ -230,7 +230,7 @@ def main(argv=None) -> None:
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   parser.add_argument("wheel", type=pathlib.Path, help="of pose2sim")
   parser.add_argument("--out", type=pathlib.Path, required=True)
-  parser.add_argument("--weights", default=views_lifter.RELEASED)
+  parser.add_argument("--weights", default=rig_poses.RELEASED)
   parser.add_argument("--monocular", default="lift-27")
   parser.add_argument("--people", action="store_true", help="the videos of two people")
   parser.add_argument("--pictures", help="weights of a network of pictures, of one man")
@@ -240,11 +240,11 @@ def main(argv=None) -> None:
   try:
     folder = unpack(args.wheel, args.out, "Multi" if args.people else "Single")
     found = keypoints(folder, None if args.people else 1)
-    rig = views_source.opened(
+    rig = rig_source.opened(
       sorted(folder.glob("*.mp4")), next(folder.glob("*.qca.txt"))
     )
-    together = views_people.associate(found, rig)
-    model = views_lifter.loaded(args.weights)
+    together = rig_people.associate(found, rig)
+    model = rig_poses.loaded_lifter(args.weights)
     models = dict(dlt=None, ransac=None, lifter=model)
   except (ValueError, OSError, ImportError, zipfile.BadZipFile) as error:
     sys.exit(f"error: {error}")
@@ -264,14 +264,14 @@ def main(argv=None) -> None:
     errors = monocular(person, rig, poses["ransac"], args.monocular)
     for name, error in errors.items():
       print(f"| {name} | {error.mean():.1f} | {np.median(error):.1f} | {len(error)} |")
-    best = views_poses.poses(person, rig, "ransac")
     if args.pictures:
       write_boxes(folder, found)
       reference = poses["ransac"]
       rows, _ = pictures(folder, person, rig, reference, args.pictures)
       print("\n".join(["\n| pictures | |\n|---|---|", *rows]))
+    best = rig_poses.view_poses(person, rig, "ransac")
     path = folder / f"person_{person.name}.png"
-    views_outputs.write(path, views_outputs.PICTURE, person, best, rig, "")
+    rig_outputs.write(path, rig_outputs.PICTURE, person, best, rig, "")
     print(f"\npicture: {path} {Image.open(path).size}\n")
 
 

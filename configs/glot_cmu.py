@@ -3,8 +3,8 @@ r"""GLoT fed by 2D keypoints, on CMU motion capture with the free body.
 Run: python -m jaxpose.train --config=configs/glot_cmu.py --workdir=runs/glot_cmu
 
 The variant glot_cmu.py:detector trains without masking, half of the windows with a
-detector's errors (`jaxpose.detector_errors`), under cameras from near and far, high and
-low; released as mesh-16.
+detector's errors (`jaxpose.data.detector_errors`), under cameras from near and far,
+high and low; released as mesh-16.
 """
 
 from jaxpose.config import base_config

@@ -8,7 +8,8 @@ Test subjects, seed 0: 36.6 mm PA-MPJPE (mean pose 95.0, global branch alone 38.
 
 from jaxpose.config import base_config
 
-# Term of jaxpose.mesh_losses -> key of its prediction and weight, for both branches.
+# Term of jaxpose.tasks.mesh_losses -> key of its prediction and weight, for both
+# branches.
 TERMS = dict(
   keypoints_2d=("keypoints_2d", 10.0),
   joints_3d=("joints_3d", 300.0),

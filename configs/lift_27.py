@@ -3,8 +3,8 @@ r"""The lifter of `predict`, 27 frames: depths along the rays of a detector's ke
 Run: python -m jaxpose.train --config=configs/lift_27.py --workdir=runs/lift_27
 
 Trained on CMU motion capture as other people might do it: other limbs, poses, speeds
-and frame rates (`jaxpose.people`), cameras near and far, high and low, and half of the
-windows with the errors of a detector (`jaxpose.detector_errors`).
+and frame rates (`jaxpose.data.people`), cameras near and far, high and low, and half of
+the windows with the errors of a detector (`jaxpose.data.detector_errors`).
 
 Test subjects, seed 0, 28,000 steps in about an hour on one CPU core: 41.2 mm MPJPE and
 31.5 mm PA-MPJPE from exact 2D, 72.0 and 55.5 mm with a detector's errors. Validation by

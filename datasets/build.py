@@ -3,7 +3,7 @@ r"""Builds a dataset of this folder as array_record, without TensorFlow.
 Run: python datasets/build.py NAME --data_dir=OUT [--manual_dir=RAW] [--config=CONFIG]
 
 The same command goes on with a build that was interrupted, where its builder has jobs
-(`jaxpose/build_jobs.py`); `--processes` and `--beam` say who does these.
+(`jaxpose/data/build_jobs.py`); `--processes` and `--beam` say who does these.
 
 The same file serves as a module, `build("synthetic_motion", data_dir)`. It is loaded by
 path, so it relies neither on the working directory nor on the name of its folder: each
@@ -93,13 +93,12 @@ def build(
     FileNotFoundError: the raw files are missing.
     ChildProcessError: a process was ended from outside.
   """
-  from jaxpose import build_packages
+  from jaxpose.data import build_jobs
 
-  with build_packages.named(name):
+  with build_jobs.named_package(name):
     import tensorflow_datasets as tfds
 
-    from jaxpose import build_jobs
-    from jaxpose import build_shuffle
+    from jaxpose.data import build_jobs
 
     options = _beam_options(beam_options)
     cls = builder_cls(name)
@@ -124,9 +123,9 @@ def build(
   try:
     # TFDS's own two lines on stdout say "Unknown size"; its bars go to stderr.
     with (
-      build_packages.named(name),
+      build_jobs.named_package(name),
       contextlib.redirect_stdout(io.StringIO()),
-      build_shuffle.on_disk(),
+      build_jobs.shuffle_on_disk(),
       build_jobs.building(
         unfinished, code=[_FOLDER], processes=processes, beam=options is not None
       ) as jobs,

@@ -1,4 +1,4 @@
-"""Scores saved weights on a split of a dataset: the command.
+"""Scores saved weights on a split of a dataset, by named protocols: the command.
 
 Run: python -m jaxpose.evaluate --workdir=RUN
      python -m jaxpose.evaluate --weights=NAME_OR_PATH --data=cmu_mocap --split=test
@@ -17,14 +17,14 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from jaxpose import data as pose_data
-from jaxpose import kinds
-from jaxpose import pretrained
-from jaxpose import protocols
 from jaxpose import runtime
-from jaxpose import whole_files
-from jaxpose.scoring import Evaluation
-from jaxpose.scoring import Scored
+from jaxpose import tasks
+from jaxpose.data import pose_data
+from jaxpose.files import whole_files
+from jaxpose.metrics import protocols
+from jaxpose.tasks.scoring import Evaluation
+from jaxpose.tasks.scoring import Scored
+from jaxpose.weights import pretrained
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -80,11 +80,11 @@ def _run(args: argparse.Namespace) -> None:
   )
   knobs = {k: info[k] for k in ("views", "crop_size", "stride") if k in info}
   load = functools.cache(
-    functools.partial(kinds.load, folder, window=loaded.window, **knobs)
+    functools.partial(tasks.load, folder, window=loaded.window, **knobs)
   )
-  kind = kinds.of(load(args.split).frames)
+  kind = tasks.of(load(args.split).frames)
   names = kind.protocols
-  if kind is not kinds.BODIES and (args.body or args.reversed_tail):
+  if kind is not tasks.BODIES and (args.body or args.reversed_tail):
     raise ValueError(
       f"got --body or --reversed_tail with {name}, expected neither: its records are "
       "joints, not bodies."
@@ -116,7 +116,7 @@ def _run(args: argparse.Namespace) -> None:
   )
   label = loaded.model.get("variant", loaded.model["name"])
   # One's own data may be a test split alone.
-  baselines = "train" if "train" in kinds.splits(folder) else None
+  baselines = "train" if "train" in tasks.splits(folder) else None
   scored = scorer(loaded.variables, evaluation, label=label, baselines=baselines)
   told = dict(title=f"{name} {args.split}", data=name)
   print(report_text(scored, evaluation, **told))

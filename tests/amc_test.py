@@ -5,16 +5,15 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxpose import amc
-from jaxpose import asf
+from jaxpose.formats import asf_amc
 from tests import acclaim
 
-SMALL = asf.parse_asf(acclaim.ASF)
+SMALL = asf_amc.parse_asf(acclaim.ASF)
 
 
 def posed(motion: str, skeleton: str = acclaim.ASF):
-  found = asf.parse_asf(skeleton)
-  return found, amc.pose(found, amc.parse_amc(motion, found))
+  found = asf_amc.parse_asf(skeleton)
+  return found, asf_amc.pose(found, asf_amc.parse_amc(motion, found))
 
 
 def follows(motion: str, skeleton: str = acclaim.ASF, frames=None):
@@ -69,7 +68,7 @@ def test_without_angles_bones_rest_whatever_their_axes():
 def test_bones_keep_their_lengths_and_turn_without_a_mirror():
   rng = np.random.default_rng(0)
   motion = [rng.normal(size=(9, len(bone.dof))) for bone in SMALL.bones]
-  moved = amc.pose(SMALL, motion)
+  moved = asf_amc.pose(SMALL, motion)
   for i, bone in enumerate(SMALL.bones[1:], 1):
     steps = moved.ends[:, i] - moved.ends[:, bone.parent]
     length = np.linalg.norm(bone.offset)
@@ -97,34 +96,34 @@ def test_bones_keep_their_lengths_and_turn_without_a_mirror():
 )
 def test_the_form_of_the_text_does_not_matter(tmp_path, change):
   (tmp_path / "1.amc").write_bytes(change(acclaim.AMC).encode())
-  found = amc.read_amc(tmp_path / "1.amc", SMALL)
-  for a, b in zip(found, amc.parse_amc(acclaim.AMC, SMALL), strict=True):
+  found = asf_amc.read_amc(tmp_path / "1.amc", SMALL)
+  for a, b in zip(found, asf_amc.parse_amc(acclaim.AMC, SMALL), strict=True):
     np.testing.assert_allclose(a, b)
 
 
 def test_angles_may_be_in_radians_and_places_stay():
   text = acclaim.AMC.replace(":DEGREES", ":RADIANS")
-  degrees, radians = (amc.parse_amc(t, SMALL) for t in (acclaim.AMC, text))
+  degrees, radians = (asf_amc.parse_amc(t, SMALL) for t in (acclaim.AMC, text))
   np.testing.assert_allclose(radians[0][:, :3], degrees[0][:, :3])
   np.testing.assert_allclose(np.radians(radians[0][:, 3:]), degrees[0][:, 3:])
   np.testing.assert_allclose(np.radians(radians[1]), degrees[1])
 
 
 def test_a_skeleton_in_radians_says_so_for_its_motion():
-  skeleton = asf.parse_asf(acclaim.ASF.replace("angle deg", "angle rad"))
-  unsaid = amc.parse_amc(acclaim.AMC.replace(":DEGREES\n", ""), skeleton)
+  skeleton = asf_amc.parse_asf(acclaim.ASF.replace("angle deg", "angle rad"))
+  unsaid = asf_amc.parse_amc(acclaim.AMC.replace(":DEGREES\n", ""), skeleton)
   np.testing.assert_allclose(unsaid[1][0], [10, 20, 30])
-  said = amc.parse_amc(acclaim.AMC, skeleton)
+  said = asf_amc.parse_amc(acclaim.AMC, skeleton)
   np.testing.assert_allclose(said[1][0], np.radians([10, 20, 30]))
 
 
 def test_a_bone_that_no_frame_names_rests():
   text = re.sub(r"back .*\n", "", acclaim.AMC)
-  found = amc.parse_amc(text, SMALL)
+  found = asf_amc.parse_amc(text, SMALL)
   assert found[1].shape == (2, 3)
   assert not found[1].any()
   assert found[2].shape == (2, 0)  # without degrees of freedom
-  np.testing.assert_array_equal(found[3], amc.parse_amc(acclaim.AMC, SMALL)[3])
+  np.testing.assert_array_equal(found[3], asf_amc.parse_amc(acclaim.AMC, SMALL)[3])
 
 
 def test_a_take_of_one_frame_has_one_pose():
@@ -135,14 +134,14 @@ def test_a_take_of_one_frame_has_one_pose():
 def test_a_file_in_an_archive_is_read(tmp_path):
   with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as out:
     out.writestr("02_01.amc", acclaim.AMC)
-  found = amc.read_amc(zipfile.Path(tmp_path / "a.zip", "02_01.amc"), SMALL)
+  found = asf_amc.read_amc(zipfile.Path(tmp_path / "a.zip", "02_01.amc"), SMALL)
   assert len(found[0]) == 2
 
 
 def refused(path, content, message):
   path.write_bytes(content if isinstance(content, bytes) else content.encode())
   with pytest.raises(ValueError, match=message) as error:
-    amc.read_amc(path, SMALL)
+    asf_amc.read_amc(path, SMALL)
   assert str(error.value).startswith(f"{path}: got ")
   assert re.search(r": got .*, expected .*[;,] .*\.$", str(error.value)), error.value
   assert "\n" not in str(error.value)
@@ -206,14 +205,14 @@ def test_a_file_cut_in_its_last_frame_is_refused(tmp_path):
     with pytest.raises(
       ValueError, match=r"cut\.amc: got .* in(?: only one of the)? fr"
     ):
-      amc.read_amc(path, SMALL)
+      asf_amc.read_amc(path, SMALL)
 
 
 def test_ten_thousand_frames_are_read_and_posed_in_seconds():
   body = acclaim.AMC[acclaim.AMC.index("root") : acclaim.AMC.index("8\n")]
   text = "".join(f"{i}\n{body}" for i in range(1, 10_001))
   start = time.perf_counter()
-  assert len(amc.pose(SMALL, amc.parse_amc(text, SMALL)).ends) == 10_000
+  assert len(asf_amc.pose(SMALL, asf_amc.parse_amc(text, SMALL)).ends) == 10_000
   assert time.perf_counter() - start < 10  # about 0.3 s on an idle core
 
 
@@ -228,6 +227,8 @@ def test_line_ends_do_not_matter_in_a_real_take(shared):
   archive = zipfile.ZipFile(shared / "data" / "cmu_asfamc" / "allasfamc_subset.zip")
   ends = []
   for folder in (raw, zipfile.Path(archive, "all_asfamc/subjects/02/")):
-    skeleton = asf.read_asf(folder / "02.asf")
-    ends.append(amc.pose(skeleton, amc.read_amc(folder / "02_03.amc", skeleton)).ends)
+    skeleton = asf_amc.read_asf(folder / "02.asf")
+    ends.append(
+      asf_amc.pose(skeleton, asf_amc.read_amc(folder / "02_03.amc", skeleton)).ends
+    )
   np.testing.assert_array_equal(*ends)

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from jaxpose import array_pickle
+from jaxpose.files import array_pickle
 
 CONTENT = {
   "floats": np.arange(6.0).reshape(2, 3),

@@ -5,21 +5,20 @@ import numpy as np
 import pytest
 from cmu_mocap import dummy
 
-from jaxpose import amc
-from jaxpose import asf
-from jaxpose import asf_maps
 from jaxpose import geometry
-from jaxpose import motion_pieces
 from jaxpose import skeletons
+from jaxpose.formats import asf_amc
+from jaxpose.formats import asf_maps
+from jaxpose.motion import motion_pieces
 from tests.acclaim import turn
 
 H36M, SMPL = skeletons.get("h36m17"), skeletons.get("smpl24")
-SKELETON = asf.parse_asf(dummy.asf_text())
+SKELETON = asf_amc.parse_asf(dummy.asf_text())
 REST = "1\nroot 0 0 0 0 0 0\n"
 
 
 def posed(text, skeleton=SKELETON):
-  return amc.pose(skeleton, amc.parse_amc(text, skeleton))
+  return asf_amc.pose(skeleton, asf_amc.parse_amc(text, skeleton))
 
 
 def test_joints_stand_in_the_order_of_h36m17():
@@ -79,7 +78,7 @@ def test_rotations_at_rest_turn_the_root_up_and_nothing_else():
 def test_rotations_down_the_tree_of_smpl_are_those_of_the_bones():
   rng = np.random.default_rng(0)
   motion = [rng.normal(size=(5, len(bone.dof))) for bone in SKELETON.bones]
-  moved = amc.pose(SKELETON, motion)
+  moved = asf_amc.pose(SKELETON, motion)
   local = asf_maps.to_smpl(SKELETON, moved)
   world = {}
   for i, parent in enumerate(SMPL.parents[:22]):
@@ -108,7 +107,7 @@ def test_rotations_down_the_tree_of_smpl_are_those_of_the_bones():
 
 @pytest.mark.parametrize("bone", ["lwrist", "lowerback", "rclavicle"])
 def test_a_skeleton_without_one_of_cmus_bones_is_refused(bone):
-  skeleton = asf.parse_asf(dummy.asf_text().replace(bone, "other"))
+  skeleton = asf_amc.parse_asf(dummy.asf_text().replace(bone, "other"))
   message = f"got a skeleton without the bone '{bone}', expected CMU's bones among its"
   with pytest.raises(ValueError, match=message):
     asf_maps.to_h36m17(skeleton, posed(REST, skeleton))
@@ -116,7 +115,7 @@ def test_a_skeleton_without_one_of_cmus_bones_is_refused(bone):
 
 def test_rotations_need_the_hands_and_joints_do_not():
   text = re.sub(r"lhand", "lpaw", dummy.asf_text())
-  skeleton = asf.parse_asf(text)
+  skeleton = asf_amc.parse_asf(text)
   moved = posed(REST, skeleton)
   assert asf_maps.to_h36m17(skeleton, moved).shape == (1, 17, 3)
   with pytest.raises(ValueError, match="got a skeleton without the bone 'lhand'"):
@@ -125,7 +124,7 @@ def test_rotations_need_the_hands_and_joints_do_not():
 
 @pytest.mark.parametrize(("length", "legs"), [("1.0", "0.378"), ("0.045", "8.4")])
 def test_a_wrong_unit_is_caught_by_the_legs(length, legs):
-  skeleton = asf.parse_asf(dummy.asf_text().replace("0.45", length))
+  skeleton = asf_amc.parse_asf(dummy.asf_text().replace("0.45", length))
   message = (
     f"got legs of {legs} m, expected about 0.8 m; correct the length under :unit"
   )
@@ -140,9 +139,9 @@ def published(shared):
 
 
 def read(published, take):
-  skeleton = asf.read_asf(published / take[:2] / f"{take[:2]}.asf")
-  motion = amc.read_amc(published / take[:2] / f"{take}.amc", skeleton)
-  return skeleton, amc.pose(skeleton, motion)
+  skeleton = asf_amc.read_asf(published / take[:2] / f"{take[:2]}.asf")
+  motion = asf_amc.read_amc(published / take[:2] / f"{take}.amc", skeleton)
+  return skeleton, asf_amc.pose(skeleton, motion)
 
 
 @pytest.mark.parametrize(

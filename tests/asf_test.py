@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxpose import asf
+from jaxpose.formats import asf_amc
 from tests import acclaim
 
 UNIT = 0.0254 / 0.45
@@ -22,7 +22,7 @@ def same(one, other):
 
 
 def test_a_skeleton_is_read_with_parents_first_and_in_metres():
-  found = asf.parse_asf(acclaim.ASF)
+  found = asf_amc.parse_asf(acclaim.ASF)
   assert found.names == ("root", "back", "fixed", "tip", "wing")
   assert [bone.parent for bone in found.bones] == [-1, 0, 0, 1, 2]
   assert found.degrees
@@ -38,7 +38,7 @@ def test_a_skeleton_is_read_with_parents_first_and_in_metres():
 
 
 def test_axes_turn_about_fixed_axes_in_their_order():
-  wing = asf.parse_asf(acclaim.ASF.replace("90 45 -80 xzy", "90 0 90 xzy")).bones[4]
+  wing = asf_amc.parse_asf(acclaim.ASF.replace("90 45 -80 xzy", "90 0 90 xzy")).bones[4]
   # x by 90 degrees takes y to z, where the turn about z leaves it; x goes to y.
   np.testing.assert_allclose(wing.axis @ [0, 1, 0], [0, 0, 1], atol=1e-12)
   np.testing.assert_allclose(wing.axis @ [1, 0, 0], [0, 1, 0], atol=1e-12)
@@ -63,7 +63,7 @@ def test_axes_turn_about_fixed_axes_in_their_order():
 )
 def test_the_form_of_the_text_does_not_matter(tmp_path, change):
   (tmp_path / "1.asf").write_bytes(change(acclaim.ASF).encode())
-  same(asf.read_asf(tmp_path / "1.asf"), asf.parse_asf(acclaim.ASF))
+  same(asf_amc.read_asf(tmp_path / "1.asf"), asf_amc.parse_asf(acclaim.ASF))
 
 
 def test_angles_may_be_in_radians():
@@ -71,17 +71,17 @@ def test_angles_may_be_in_radians():
   for triple in ("10 -20 30", "10 20 30", "5 6 7", "-40 0 15", "90 45 -80"):
     turned = " ".join(f"{np.radians(float(x)):.12g}" for x in triple.split())
     text = re.sub(rf"(orientation|axis) {triple}", rf"\1 {turned}", text)
-  found = asf.parse_asf(text)
+  found = asf_amc.parse_asf(text)
   assert not found.degrees
-  same(found, asf.parse_asf(acclaim.ASF))
+  same(found, asf_amc.parse_asf(acclaim.ASF))
 
 
 def test_units_may_be_absent_in_part_or_whole():
-  plain = asf.parse_asf(acclaim.ASF)
-  without = asf.parse_asf(acclaim.ASF.replace("  angle deg\n", ""))
+  plain = asf_amc.parse_asf(acclaim.ASF)
+  without = asf_amc.parse_asf(acclaim.ASF.replace("  angle deg\n", ""))
   same(without, plain)
   for old in (":units\n  mass 1.0\n  length 0.45\n  angle deg\n", "  length 0.45\n"):
-    inches = asf.parse_asf(acclaim.ASF.replace(old, ""))
+    inches = asf_amc.parse_asf(acclaim.ASF.replace(old, ""))
     assert inches.unit == 0.0254
     np.testing.assert_allclose(inches.bones[1].offset, 0.45 * plain.bones[1].offset)
 
@@ -90,7 +90,7 @@ def test_a_file_in_an_archive_is_read_as_one_outside(tmp_path):
   with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as out:
     out.writestr("02/02.asf", acclaim.ASF)
   path = zipfile.Path(tmp_path / "a.zip", "02/02.asf")
-  same(asf.read_asf(path), asf.parse_asf(acclaim.ASF))
+  same(asf_amc.read_asf(path), asf_amc.parse_asf(acclaim.ASF))
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, 14])
@@ -103,13 +103,13 @@ def test_a_damaged_file_in_an_archive_is_named(tmp_path, kind):
   (tmp_path / "a.zip").write_bytes(content)
   message = r"a\.zip/02\.asf: got a file that cannot be unpacked .*; get the archive ag"
   with pytest.raises(ValueError, match=message):
-    asf.read_asf(zipfile.Path(tmp_path / "a.zip", "02.asf"))
+    asf_amc.read_asf(zipfile.Path(tmp_path / "a.zip", "02.asf"))
 
 
 def refused(path, content, message):
   path.write_bytes(content if isinstance(content, bytes) else content.encode())
   with pytest.raises(ValueError, match=message) as error:
-    asf.read_asf(path)
+    asf_amc.read_asf(path)
   assert str(error.value).startswith(f"{path}: ")
   assert re.search(r": got .*, expected .*[;,] .*\.$", str(error.value)), error.value
   assert "\n" not in str(error.value)
@@ -178,12 +178,12 @@ def test_a_file_of_another_format_is_refused(tmp_path, content):
 
 def test_a_file_cut_anywhere_is_refused_or_whole(tmp_path):
   """A cut in the hierarchy may leave a skeleton of some of the bones."""
-  whole = asf.parse_asf(acclaim.ASF)
+  whole = asf_amc.parse_asf(acclaim.ASF)
   for length in range(0, len(acclaim.ASF) - 3, 5):
     path = tmp_path / "cut.asf"
     path.write_text(acclaim.ASF[:length])
     try:
-      found = asf.read_asf(path)
+      found = asf_amc.read_asf(path)
     except ValueError as error:
       assert str(error).startswith(f"{path}: ")  # noqa: PT017
     else:
@@ -197,7 +197,7 @@ def test_long_words_do_not_make_long_sentences(tmp_path):
 
 
 def test_a_bone_that_is_not_there_is_named_with_those_that_are():
-  skeleton = asf.parse_asf(acclaim.ASF)
+  skeleton = asf_amc.parse_asf(acclaim.ASF)
   assert skeleton.index("tip") == 3
   message = "got a skeleton without the bone 'head', expected CMU's bones among its"
   with pytest.raises(ValueError, match=message):

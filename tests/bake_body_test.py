@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from jaxpose import body as bodies
-from jaxpose import body_asset
-from jaxpose import body_files
 from jaxpose import geometry
+from jaxpose.body import body_files
 from tools import bake_correctives
 from tools import bake_decimate
 from tools import bake_regressors
@@ -119,9 +118,9 @@ def test_a_regressed_joint_is_a_mean_of_few_vertices_and_stays_when_limbs_bend()
 
 
 def test_the_embedded_files_are_small_and_have_their_notice():
-  notice = (body_asset.FOLDER / "NOTICE").read_text()
-  for name in body_asset.FREE.values():
-    assert (body_asset.FOLDER / name).stat().st_size < 1_000_000
+  notice = (body_files.ASSETS / "NOTICE").read_text()
+  for name in body_files.FREE.values():
+    assert (body_files.ASSETS / name).stat().st_size < 1_000_000
     assert name in notice
   for part in ("MakeHuman", "CC0 1.0", "NAVER", "Apache License"):
     assert part in notice

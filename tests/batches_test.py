@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import batches
-from jaxpose import cameras
-from jaxpose import data
-from jaxpose import framing
 from jaxpose import skeletons
-from jaxpose import transforms
-from jaxpose.batches import Augmentation
+from jaxpose.data import pose_data
+from jaxpose.data import transforms
+from jaxpose.geometry import cameras
+from jaxpose.skeletons import framing
+from jaxpose.tasks import batches
+from jaxpose.tasks.batches import Augmentation
 from tests import small_data
 
 H36M = skeletons.get("h36m17")
@@ -22,10 +22,12 @@ WINDOW = 5
 def windows():
   """A gathered batch, every second window marked to be flipped, and its records."""
   records = small_data.records()
-  poses = data.from_records(records)
+  poses = pose_data.from_records(records)
   centre = np.arange(0, poses.num_frames, 3, dtype=np.int32)
-  index = data.Index(centre, poses.run_of_frame[centre], np.arange(len(centre)) % 2 > 0)
-  batch = data.gather(poses.frames, poses.runs, index, WINDOW)
+  index = pose_data.Index(
+    centre, poses.run_of_frame[centre], np.arange(len(centre)) % 2 > 0
+  )
+  batch = pose_data.gather(poses.frames, poses.runs, index, WINDOW)
   return jax.tree.map(jnp.asarray, batch), [records[run] for run in index.run]
 
 

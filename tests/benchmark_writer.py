@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from jaxpose import cameras
 from jaxpose import skeletons
+from jaxpose.geometry import cameras
 
 
 def body(name: str, frames: int, seed=0) -> np.ndarray:

@@ -7,8 +7,8 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from jaxpose import protocols
-from jaxpose import resources
+from jaxpose.files import resources
+from jaxpose.metrics import protocols
 from tests import builder_testing
 from tests import configs_test
 

@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from jaxpose import blazepose_weights
+from jaxpose.detect import blazepose_weights
 from tests.conftest import ROOT
 
 GOLDEN = ROOT / "tests" / "golden" / "blazepose" / "mediapipe_cam04.npz"
@@ -52,11 +52,10 @@ def test_keypoints_are_those_of_mediapipe(video, weights):
 def test_confidence_of_visible_joints_is_high_and_the_person_is_in_the_picture(
   video, weights
 ):
-  from jaxpose import blazepose
-  from jaxpose import blazepose_networks
-  from jaxpose import frames
+  from jaxpose.detect import blazepose
+  from jaxpose.files import frames
 
-  networks = blazepose_networks.Networks(*blazepose_weights.files(weights))
+  networks = blazepose.Networks(*blazepose_weights.files(weights))
   tracker = blazepose.Tracker(networks, rate=60.0)
   _, frame = next(frames.open_source(video).read())
   (person,) = tracker.update(frame)

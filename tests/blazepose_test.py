@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from jaxpose import blazepose
-from jaxpose import turned_crops
-from jaxpose.blazepose_landmarks import Landmarks
+from jaxpose.detect import blazepose
+from jaxpose.detect.blazepose import Landmarks
+from jaxpose.geometry import turned_crops
 
 FRAME = np.zeros((4, 4, 3), np.uint8)
 RADIUS = 100.0

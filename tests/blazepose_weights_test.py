@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from jaxpose import blazepose_weights
+from jaxpose.detect import blazepose_weights
 
 CONTENT = {
   blazepose_weights.DETECTOR: b"the detector's file",

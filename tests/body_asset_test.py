@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from jaxpose import body as bodies
-from jaxpose import body_files
 from jaxpose import geometry
 from jaxpose import skeletons
 from jaxpose.body import PARENTS
+from jaxpose.body import body_files
 
 REST = np.broadcast_to(np.eye(3, dtype=np.float32), (24, 3, 3))
 NAMES = skeletons.get("smpl24").joints

@@ -8,9 +8,9 @@ import pytest
 import scipy.sparse
 
 from jaxpose import body as bodies
-from jaxpose import body_files
-from jaxpose import smpl_pickle
 from jaxpose.body import PARENTS
+from jaxpose.body import body_files
+from jaxpose.files import smpl_pickle
 
 M = body_files.NUM_VERTICES
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from jaxpose import body as bodies
-from jaxpose import body_files
-from jaxpose import body_fit
 from jaxpose import geometry
 from jaxpose import skeletons
+from jaxpose.body import body_files
+from jaxpose.body import body_fit
 
 BONES = ((1, 4), (4, 7), (2, 5), (5, 8), (16, 18), (18, 20), (17, 19), (19, 21), (1, 2))
 

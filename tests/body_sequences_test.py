@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from jaxpose import body as bodies
-from jaxpose import body_files
-from jaxpose import body_sequences
-from jaxpose import cameras
 from jaxpose import geometry
+from jaxpose.body import body_files
+from jaxpose.data import sequences
+from jaxpose.geometry import cameras
 from tests import builder_testing
 from tests import small_data
 
@@ -20,14 +20,14 @@ def records():
 
 
 def centred(joints):
-  root = body_sequences.SKELETON.root
+  root = sequences.BODY_SKELETON.root
   return joints - joints[:, root : root + 1]
 
 
 def test_records_keep_their_promises(records):
   assert len(records) == 4
   for record in records:
-    builder_testing.check_record(record, body_sequences.SKELETON)
+    builder_testing.check_record(record, sequences.BODY_SKELETON)
     frames = len(record["joints_3d"])
     assert record["smpl_pose"].shape == (frames, 24, 3)
     assert record["smpl_pose"].dtype == np.float32

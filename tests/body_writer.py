@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from jaxpose import body_files
 from jaxpose.body import PARENTS
 from jaxpose.body import Body
+from jaxpose.body import body_files
 
 
 def write(path, scale: float = 1.0, h36m: bool = True) -> Body:

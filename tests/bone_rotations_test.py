@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from jaxpose import bone_rotations
 from jaxpose import geometry
 from jaxpose import skeletons
+from jaxpose.motion import bone_rotations
 
 H36M = skeletons.get("h36m17")
 FRAMES = 60

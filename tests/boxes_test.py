@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxpose import boxes
+from jaxpose.formats import boxes
 
 BOXES = [[10.0, 20, 30, 40], [11, 21, 31, 41], [12, 22, 32, 42]]
 

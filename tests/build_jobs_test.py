@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from jaxpose import build_jobs
+from jaxpose.data import build_jobs
 from tests import build_jobs_work as work
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -134,7 +134,7 @@ def test_a_build_without_processes_is_refused(tmp_path):
 def test_other_processes_neither_run_the_users_script_nor_outlive_it(tmp_path):
   script = tmp_path / "script.py"  # without the usual guard
   script.write_text(
-    "from jaxpose import build_jobs\n"
+    "from jaxpose.data import build_jobs\n"
     "from tests import build_jobs_work\n"
     f"open({str(tmp_path / 'runs')!r}, 'a').write('x')\n"
     f"with build_jobs.building({str(tmp_path / 'jobs')!r}, processes=2):\n"

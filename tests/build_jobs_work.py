@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from jaxpose import build_jobs
+from jaxpose.data import build_jobs
 
 
 def numbered(first: int, count: int, log: pathlib.Path | str):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jaxpose import build_packages
+from jaxpose.data import build_jobs
 from tests import builder_testing
 
 NAME = "synthetic_motion"
@@ -57,5 +57,5 @@ def test_what_no_package_would_mend_is_no_missing_package(
 
 def test_a_sentence_that_tells_what_to_install_is_kept():
   message = r"^dataset 'aist': no ffmpeg; run pip install 'jaxpose\[video\]'$"
-  with pytest.raises(ValueError, match=message), build_packages.named("aist"):
+  with pytest.raises(ValueError, match=message), build_jobs.named_package("aist"):
     raise ImportError("no ffmpeg; run pip install 'jaxpose[video]'")

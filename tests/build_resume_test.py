@@ -89,7 +89,7 @@ def test_overwrite_takes_nothing_from_before(build, films, tmp_path):
 
 
 def test_other_processes_make_the_same_records(build, tmp_path, monkeypatch):
-  from jaxpose import build_jobs
+  from jaxpose.data import build_jobs
 
   monkeypatch.setattr(build_jobs, "_ALONE", 0.0)
   found = read(build, tmp_path / "two", processes=2)

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from jaxpose import build_tasks
+from jaxpose.data import build_jobs
 from tests import build_jobs_work as work
 
 
@@ -18,7 +18,7 @@ class Take:
 
 
 def task(folder, *job, function=work.whole, state="1"):
-  return build_tasks.make(folder, state, 0, function, job)
+  return build_jobs.make_task(folder, state, 0, function, job)
 
 
 def test_the_same_job_has_the_same_file(tmp_path):
@@ -58,18 +58,18 @@ def test_a_job_that_changed_has_another_file(tmp_path, change, within):
 
 def test_the_state_follows_the_code_but_not_its_tests(tmp_path):
   (tmp_path / "a.py").write_text("x = 1")
-  before = build_tasks.state([tmp_path])
+  before = build_jobs.task_state([tmp_path])
   (tmp_path / "a_test.py").write_text("x = 1")
   (tmp_path / "README.md").write_text("x = 1")
-  assert build_tasks.state([tmp_path]) == before
+  assert build_jobs.task_state([tmp_path]) == before
   (tmp_path / "a.py").write_text("x = 2")
-  assert build_tasks.state([tmp_path]) != before
+  assert build_jobs.task_state([tmp_path]) != before
 
 
 def test_a_job_that_fails_leaves_no_file(tmp_path):
   one = task(tmp_path / "jobs", 3, function=work.wrong)
   with pytest.raises(ValueError, match="got recording 3"):
-    build_tasks.run(one)
+    build_jobs.run_task(one)
   assert not one.is_done
   assert not list((tmp_path / "jobs").iterdir())
 
@@ -78,25 +78,25 @@ def test_a_job_is_stopped_between_two_examples(tmp_path):
   answers = iter([False, False, True])
   one = task(tmp_path / "jobs", 0, 9, os.devnull, function=work.numbered)
   with pytest.raises(InterruptedError, match="the build was interrupted"):
-    build_tasks.run(one, lambda: next(answers))
+    build_jobs.run_task(one, lambda: next(answers))
   assert not list((tmp_path / "jobs").iterdir())
 
 
 def test_a_finished_job_is_not_done_again(tmp_path):
   log = tmp_path / "log"
   one = task(tmp_path / "jobs", 0, 2, str(log), function=work.numbered)
-  build_tasks.run(one)
-  build_tasks.run(one)
+  build_jobs.run_task(one)
+  build_jobs.run_task(one)
   assert len(log.read_text().splitlines()) == 1
 
 
 def test_examples_are_read_one_after_the_other(tmp_path):
   one = task(tmp_path / "jobs", 0, 3, os.devnull, function=work.numbered)
-  build_tasks.run(one)
-  assert [key for key, _ in build_tasks.read(one)] == [0, 1, 2]
+  build_jobs.run_task(one)
+  assert [key for key, _ in build_jobs.read_task(one)] == [0, 1, 2]
   path = pathlib.Path(one.path)
   path.write_bytes(path.read_bytes()[:-5])
-  found = build_tasks.read(one)
+  found = build_jobs.read_task(one)
   assert [next(found)[0], next(found)[0]] == [0, 1]  # what follows is not looked at
   with pytest.raises(pickle.UnpicklingError, match="truncated"):
     next(found)

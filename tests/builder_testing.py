@@ -12,15 +12,15 @@ import sys
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxpose import cameras
-from jaxpose import sequences
 from jaxpose import skeletons
+from jaxpose.data import sequences
+from jaxpose.geometry import cameras
 
 DATASETS = pathlib.Path(__file__).resolve().parent.parent / "datasets"
 
 
 def load_build():
-  """`datasets/build.py`, loaded by path as `jaxpose.data` does."""
+  """`datasets/build.py`, loaded by path as `jaxpose.data.pose_data` does."""
   name = "jaxpose_build_under_test"
   if name not in sys.modules:
     spec = importlib.util.spec_from_file_location(name, DATASETS / "build.py")

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 from cmu_mocap import dummy
 
-from jaxpose import bvh
-from jaxpose import bvh_bones
-from jaxpose import bvh_dialects
-from jaxpose import bvh_maps
-from jaxpose import proportions
 from jaxpose import skeletons
+from jaxpose.formats import bvh
+from jaxpose.formats import bvh_maps
+from jaxpose.skeletons import proportions
 
 H36M = skeletons.get("h36m17")
 ABOVE = [H36M.index("thorax"), *range(H36M.index("neck"), H36M.num_joints)]
@@ -102,17 +100,17 @@ def lost(take):
 @pytest.mark.parametrize("conversion", CONVERSIONS)
 def test_what_was_lost_is_put_back(conversion):
   take = whole(conversion)
-  assert bvh_bones.are_lost(lost(take))
-  again = bvh_bones.put_back(lost(take))
+  assert bvh.are_lost(lost(take))
+  again = bvh.put_back(lost(take))
   np.testing.assert_allclose(again.offsets, take.offsets, atol=1e-12)
-  assert not bvh_bones.are_lost(again)
-  assert bvh_bones.put_back(again) is again
+  assert not bvh.are_lost(again)
+  assert bvh.put_back(again) is again
 
 
 @pytest.mark.parametrize("conversion", CONVERSIONS)
 def test_the_map_reads_whole_people(conversion):
   take = whole(conversion)
-  dialect = bvh_dialects.DIALECTS[conversion]
+  dialect = bvh_maps.DIALECTS[conversion]
   expected = bvh_maps.to_h36m17(take)
   np.testing.assert_allclose(bvh_maps.to_h36m17(lost(take)), expected, atol=1e-12)
   left = dataclasses.replace(dialect, lost_bones=False)
@@ -129,7 +127,7 @@ def test_the_unit_does_not_matter():
   take = lost(whole())
   scaled = dataclasses.replace(take, offsets=5.6444 * take.offsets)
   np.testing.assert_allclose(
-    bvh_bones.put_back(scaled).offsets, 5.6444 * bvh_bones.put_back(take).offsets
+    bvh.put_back(scaled).offsets, 5.6444 * bvh.put_back(take).offsets
   )
 
 
@@ -139,7 +137,7 @@ def test_a_file_with_one_mark_less_stays(joint):
   offsets = take.offsets.copy()
   offsets[take.index(joint), 1] = 0.01
   other = dataclasses.replace(take, offsets=offsets)
-  assert bvh_bones.put_back(other) is other
+  assert bvh.put_back(other) is other
 
 
 def test_a_file_with_another_joint_at_the_spine_stays():
@@ -147,13 +145,13 @@ def test_a_file_with_another_joint_at_the_spine_stays():
   parents = list(take.parents)
   parents[take.index("Neck1")] = take.index("Spine1")
   other = dataclasses.replace(take, parents=tuple(parents))
-  assert bvh_bones.put_back(other) is other
+  assert bvh.put_back(other) is other
 
 
 def test_other_files_with_these_names_stay():
-  for name in bvh_dialects.DIALECTS:
+  for name in bvh_maps.DIALECTS:
     take = dummy.march(name)
-    assert bvh_bones.put_back(take) is take
+    assert bvh.put_back(take) is take
   names = "Hips Spine Spine1 Neck LeftShoulder RightShoulder LeftHand".split()
   flat = bvh.Bvh(
     tuple(names),
@@ -163,14 +161,14 @@ def test_other_files_with_these_names_stay():
     np.zeros((1, 21)),
     1 / 30,
   )
-  assert bvh_bones.put_back(flat) is flat  # Mixamo's names, without the rest
+  assert bvh.put_back(flat) is flat  # Mixamo's names, without the rest
 
 
 @pytest.mark.parametrize("file", ["131_01.bvh", "jumping_jacks.bvh"])
 def test_real_files_become_people(shared, file):
   take = bvh.read(shared / "data/cmu_mocap/raw" / file)
-  assert bvh_bones.are_lost(take)
-  before = dataclasses.replace(bvh_dialects.DIALECTS["3dsmax"], lost_bones=False)
+  assert bvh.are_lost(take)
+  before = dataclasses.replace(bvh_maps.DIALECTS["3dsmax"], lost_bones=False)
   with pytest.raises(
     ValueError, match=r"got a torso of 0\.4\d+ and a forearm of 0\.237"
   ):
@@ -183,4 +181,4 @@ def test_real_files_become_people(shared, file):
 
 def test_the_real_daz_file_stays(shared):
   take = bvh.read(shared / "data/cmu_mocap/raw/60_10_daz.bvh")
-  assert bvh_bones.put_back(take) is take
+  assert bvh.put_back(take) is take

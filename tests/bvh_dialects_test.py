@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxpose import bvh_dialects
 from jaxpose import skeletons
+from jaxpose.formats import bvh_maps
 
 H36M = skeletons.get("h36m17")
-DIALECTS = list(bvh_dialects.DIALECTS)
+DIALECTS = list(bvh_maps.DIALECTS)
 
 
 def as_settings(dialect):
@@ -18,16 +18,16 @@ def as_settings(dialect):
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_map_file_describes_every_dialect(name):
-  dialect = bvh_dialects.DIALECTS[name]
-  assert bvh_dialects.dialect_of(dict(dialect=name)) == dialect
-  again = bvh_dialects.dialect_of(as_settings(dialect) | dict(t_pose=True))
+  dialect = bvh_maps.DIALECTS[name]
+  assert bvh_maps.dialect_of(dict(dialect=name)) == dialect
+  again = bvh_maps.dialect_of(as_settings(dialect) | dict(t_pose=True))
   assert dataclasses.replace(again, rotations=dialect.rotations) == dialect
 
 
 def test_a_map_file_changes_a_dialect():
   joints = dict(spine="Chest2", hip=["Hips"])
   settings = dict(dialect="3dsmax", joints=joints, unit="cm", up="-z")
-  dialect = bvh_dialects.dialect_of(settings)
+  dialect = bvh_maps.dialect_of(settings)
   assert dialect.joints[0] == ("Hips",)
   assert dialect.joints[7] == ("Chest2",)
   assert dialect.joints[8] == ("LeftShoulder", "RightShoulder")
@@ -51,13 +51,13 @@ def test_a_map_file_changes_a_dialect():
 )
 def test_a_wrong_map_file_is_one_sentence(settings, message):
   with pytest.raises(ValueError, match=f"skeleton map: {message}") as error:
-    bvh_dialects.dialect_of(settings)
+    bvh_maps.dialect_of(settings)
   assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("up", list(bvh_dialects.UP))
+@pytest.mark.parametrize("up", list(bvh_maps.UP))
 def test_the_axis_that_points_up_becomes_z(up):
-  turn = np.asarray(bvh_dialects.UP[up], float)
+  turn = np.asarray(bvh_maps.UP[up], float)
   axis = np.zeros(3)
   axis["xyz".index(up[-1])] = -1 if up[0] == "-" else 1
   np.testing.assert_array_equal(turn @ axis, [0, 0, 1])

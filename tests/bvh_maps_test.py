@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from cmu_mocap import dummy
 
-from jaxpose import bvh_dialects
-from jaxpose import bvh_maps
 from jaxpose import skeletons
+from jaxpose.formats import bvh_maps
 
 H36M = skeletons.get("h36m17")
-DIALECTS = list(bvh_dialects.DIALECTS)
+DIALECTS = list(bvh_maps.DIALECTS)
 
 
 def test_every_dialect_of_one_motion_gives_the_same_joints():
@@ -23,7 +22,7 @@ def test_every_dialect_of_one_motion_gives_the_same_joints():
 def test_joints_stand_in_the_order_of_h36m17(name):
   rest = dummy.march(name, t_pose=False)
   still = np.zeros_like(rest.motion[:1])
-  still[:, 1] = 1.0 / bvh_dialects.DIALECTS[name].unit  # hips 1 m up
+  still[:, 1] = 1.0 / bvh_maps.DIALECTS[name].unit  # hips 1 m up
   joints = bvh_maps.to_h36m17(dataclasses.replace(rest, motion=still))[0]
   # It looks along +z of the file, which is -y of the world; its left is +x.
   at = {joint: joints[i] for i, joint in enumerate(H36M.joints)}
@@ -47,11 +46,11 @@ def test_a_map_whose_joints_are_missing_is_refused_with_those_that_are_there():
   take = dummy.march("3dsmax")
   message = r"got a skeleton without abdomen, chest, .* it has Hips, RightHip"
   with pytest.raises(ValueError, match=message):
-    bvh_maps.to_h36m17(take, bvh_dialects.DIALECTS["daz"])
+    bvh_maps.to_h36m17(take, bvh_maps.DIALECTS["daz"])
 
 
 def test_a_map_without_rotations_moves_no_body():
-  dialect = dataclasses.replace(bvh_dialects.DIALECTS["3dsmax"], rotations=())
+  dialect = dataclasses.replace(bvh_maps.DIALECTS["3dsmax"], rotations=())
   take = dummy.march("3dsmax", t_pose=False)
   assert bvh_maps.pieces(take, dialect)[0].rotations is None
   with pytest.raises(ValueError, match="got a skeleton map without rotations"):

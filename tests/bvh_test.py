@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cmu_mocap import dummy
 
-from jaxpose import bvh
+from jaxpose.formats import bvh
 
 # Tabs, CRLF, an End Site, channels in three orders and a moving position.
 SMALL = """HIERARCHY

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from jaxpose import body as smpl
-from jaxpose import body_files
-from jaxpose import bone_rotations
-from jaxpose import bvh
-from jaxpose import bvh_writer
 from jaxpose import geometry
 from jaxpose import skeletons
-from jaxpose.meshes import Mesh
+from jaxpose.body import body_files
+from jaxpose.body.meshes import Mesh
+from jaxpose.formats import bvh
+from jaxpose.formats import bvh_writer
+from jaxpose.motion import bone_rotations
 
 H36M = skeletons.get("h36m17")
 SMPL = skeletons.get("smpl24")

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import cameras
 from jaxpose import geometry
+from jaxpose.geometry import cameras
 
 
 @pytest.fixture(scope="module")

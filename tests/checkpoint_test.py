@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import checkpoint
-from jaxpose.checkpoint import Checkpoints
+from jaxpose.weights import checkpoint
+from jaxpose.weights.checkpoint import Checkpoints
 
 
 def state(step: int) -> dict:

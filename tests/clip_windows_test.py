@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxpose import clip_windows
+from jaxpose.data import clip_windows
 
 LENGTHS = (10, 16, 17, 24, 40)
 each_length = pytest.mark.parametrize("n", LENGTHS)

@@ -9,14 +9,13 @@ import pytest
 from cmu_mocap import takes
 
 from jaxpose import body as bodies
-from jaxpose import body_files
-from jaxpose import body_fit
-from jaxpose import bvh
-from jaxpose import bvh_dialects
-from jaxpose import bvh_maps
 from jaxpose import geometry
-from jaxpose import motion_pieces
 from jaxpose import skeletons
+from jaxpose.body import body_files
+from jaxpose.body import body_fit
+from jaxpose.formats import bvh
+from jaxpose.formats import bvh_maps
+from jaxpose.motion import motion_pieces
 from tests import builder_testing
 
 H36M, SMPL = skeletons.get("h36m17"), skeletons.get("smpl24")
@@ -38,7 +37,7 @@ def read(shared, file, stored):
   The stored joints lack bones that the files lack.
   """
   take = bvh.read(shared / "data/cmu_mocap/raw" / file)
-  dialect = bvh_dialects.find_dialect(take.names)
+  dialect = bvh_maps.find_dialect(take.names)
   dialect = dataclasses.replace(dialect, lost_bones=False)
   rate = round(1 / take.frame_time, 3)
   joints, turns = (

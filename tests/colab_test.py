@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from jaxpose import pretrained
+from jaxpose.weights import pretrained
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from jaxpose import batches
 from jaxpose.config import base_config
+from jaxpose.tasks import batches
 
 
 def test_a_mistyped_knob_is_refused():

@@ -10,15 +10,15 @@ import jax
 import numpy as np
 import pytest
 
-from jaxpose import kinds
 from jaxpose import models
-from jaxpose import multiview_data
-from jaxpose import optimizers
-from jaxpose import resources
-from jaxpose import scoring
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
-from jaxpose import training
+from jaxpose import tasks
+from jaxpose.data import view_data
+from jaxpose.files import resources
+from jaxpose.skeletons import skeleton_maps
+from jaxpose.tasks import scoring
+from jaxpose.train import optimizers
+from jaxpose.train import training
 from tests import multiview_records_test as small_views
 from tests import small_data
 from tests import small_runs
@@ -57,7 +57,7 @@ SKELETONS = {"humaneva": "humaneva15", "mpi_inf_3dhp": "mpi3dhp17"}
 def poses_for(inputs: tuple[str, ...], name: str, size: int):
   """Data of the kind that a model with these inputs is trained on."""
   if "view_mask" in inputs:
-    return multiview_data.from_records([small_views.record(8, 4)] * 2, size)
+    return view_data.from_records([small_views.record(8, 4)] * 2, size)
   if inputs == ("keypoints_2d",):
     poses = small_data.pose_data((300, 40))
     if name not in SKELETONS:
@@ -86,7 +86,7 @@ def trace(config) -> None:
   if config.model.get("body") == "smpl":
     config.model.body = "free_small"  # in place of licensed files
   poses = poses_for(tuple(config.inputs), config.data.name, config.data.crop_size)
-  kind = kinds.of(poses.frames)
+  kind = tasks.of(poses.frames)
   module = models.build(**config.model.to_dict())
   lengths = dict(total_steps=config.total_steps or 100, steps_per_epoch=10, epochs=10)
   lr = training.schedule(config.schedule.to_dict(), **lengths)
@@ -109,7 +109,7 @@ def trace(config) -> None:
 
   def inputs_of(index, frames, runs):
     d = config.data
-    one = kinds.gather(index, frames, runs, d.window, d.lookahead)
+    one = tasks.gather(index, frames, runs, d.window, d.lookahead)
     one = training.make_batch(one, jax.random.key(0), poses.skeleton, kind.plain)
     return tuple(one[key][:1] for key in config.inputs)
 

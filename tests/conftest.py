@@ -36,10 +36,10 @@ def compilation_cache(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def tiny_data_dir(tmp_path_factory) -> pathlib.Path:
   """A TFDS data folder with `synthetic_motion/tiny` built in it."""
-  from jaxpose import data
+  from jaxpose.data import pose_data
 
   folder = tmp_path_factory.mktemp("tensorflow_datasets")
-  data.prepare("synthetic_motion", builder_config="tiny", data_dir=folder)
+  pose_data.prepare("synthetic_motion", builder_config="tiny", data_dir=folder)
   return folder
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from jaxpose import body as bodies
-from jaxpose import body_files
 from jaxpose import convert
-from jaxpose import pretrained
-from jaxpose import torch_file
+from jaxpose.body import body_files
+from jaxpose.convert import glot_torch
+from jaxpose.files import torch_file
 from jaxpose.models import glot
-from jaxpose.models import glot_torch
+from jaxpose.weights import pretrained
 from tests import torch_writer
 from tests.body_files_test import smplx_arrays
 

@@ -15,10 +15,10 @@ import optax
 import pytest
 
 from jaxpose import convert
-from jaxpose import pretrained
-from jaxpose import training
+from jaxpose.convert import gla_gcn_torch
 from jaxpose.models import gla_gcn
-from jaxpose.models import gla_gcn_torch
+from jaxpose.train import training
+from jaxpose.weights import pretrained
 from tests import gla_gcn_reference
 from tests import torch_writer
 

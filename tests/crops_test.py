@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import crops
+from jaxpose.geometry import crops
 
 pytestmark = pytest.mark.numeric
 

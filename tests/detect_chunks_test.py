@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from jaxpose import detect_chunks
-from jaxpose.detect_chunks import Chunks
+from jaxpose.detect import detect_tracks
+from jaxpose.detect.detect_tracks import Chunks
 
 REQUEST = dict(video="walk.mp4", fps=30.0, people=None, image_size=[64, 48])
 
@@ -67,7 +67,7 @@ def test_frames_without_people_count(tmp_path):
 
 def test_it_is_full_after_a_chunk():
   chunks = Chunks(None, REQUEST)
-  for _ in range(detect_chunks.CHUNK):
+  for _ in range(detect_tracks.CHUNK):
     assert not chunks.is_full
     chunks.add([])
   assert chunks.is_full
@@ -98,7 +98,7 @@ def test_storing_that_is_interrupted_can_be_tried_again(tmp_path, monkeypatch):
     raise KeyboardInterrupt
 
   with monkeypatch.context() as patched:
-    patched.setattr(detect_chunks.whole_files, "write", stops)
+    patched.setattr(detect_tracks.whole_files, "write", stops)
     with pytest.raises(KeyboardInterrupt):
       fill(chunks, range(5))
   chunks.store({})

@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from jaxpose import blazepose_weights
 from jaxpose import detect
-from jaxpose import detect_chunks
-from jaxpose import frames
-from jaxpose import keypoint_files
-from jaxpose import predict_inputs
+from jaxpose.detect import blazepose_weights
+from jaxpose.detect import detect_tracks
+from jaxpose.files import frames
+from jaxpose.formats import keypoint_files
+from jaxpose.predict import lifting
 from tests.detect_chunks_test import person
 from tests.frames_test import pictures
 
@@ -84,9 +84,9 @@ def test_predict_takes_the_tracks(folder):
   from jaxpose import skeletons
 
   (track,) = found(folder, person=0)
-  points = predict_inputs.points_2d(track.keypoints, skeletons.get(track.skeleton))
+  points = lifting.points_2d(track.keypoints, skeletons.get(track.skeleton))
   assert points.shape == (12, 33, 2)
-  predict_inputs.confidences(track.confidence, points.shape[:2])
+  lifting.confidences(track.confidence, points.shape[:2])
 
 
 def test_one_person_is_chosen(folder):
@@ -97,7 +97,7 @@ def test_one_person_is_chosen(folder):
 
 
 def test_an_interrupted_call_goes_on_and_ends_the_same(folder, tmp_path, monkeypatch):
-  monkeypatch.setattr(detect_chunks, "CHUNK", 5)
+  monkeypatch.setattr(detect_tracks, "CHUNK", 5)
   whole = found(folder)
   work = tmp_path / "work"
   update, count = Brightness.update, []

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxpose import detect_tracks
-from jaxpose.detect_chunks import Chunks
+from jaxpose.detect import detect_tracks
+from jaxpose.detect.detect_tracks import Chunks
 from tests.detect_chunks_test import person
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from jaxpose import detected_data
-from jaxpose import skeleton_maps
-from jaxpose.detector_errors import Errors
+from jaxpose.data import detector_errors
+from jaxpose.data.detector_errors import Errors
+from jaxpose.skeletons import skeleton_maps
 from tests import small_data
 
 NOISE = Errors(noise=1.0)
@@ -12,7 +12,7 @@ NOISE = Errors(noise=1.0)
 
 def test_the_input_errs_and_the_truth_stays():
   poses = small_data.pose_data((300, 40))
-  made = detected_data.with_errors(poses)
+  made = detector_errors.with_errors(poses)
   change = made.frames["keypoints_2d"] - poses.frames["keypoints_2d"]
   assert 0.002 < np.abs(change).mean() < 0.1
   # In every frame of every run.
@@ -24,7 +24,7 @@ def test_the_input_errs_and_the_truth_stays():
 def test_a_seed_always_draws_the_same():
   poses = small_data.pose_data((60,), actions=("walk",))
   one, same, other = (
-    detected_data.with_errors(poses, NOISE, seed).frames["keypoints_2d"]
+    detector_errors.with_errors(poses, NOISE, seed).frames["keypoints_2d"]
     for seed in (0, 0, 1)
   )
   np.testing.assert_array_equal(one, same)
@@ -32,10 +32,10 @@ def test_a_seed_always_draws_the_same():
 
 
 def test_long_runs_are_drawn_in_parts(monkeypatch):
-  monkeypatch.setattr(detected_data, "_LONGEST", 32)
-  monkeypatch.setattr(detected_data, "_BATCH", 2)
+  monkeypatch.setattr(detector_errors, "_LONGEST", 32)
+  monkeypatch.setattr(detector_errors, "_BATCH", 2)
   poses = small_data.pose_data((100, 7, 33), actions=("walk", "sit", "run"))
-  made = detected_data.with_errors(poses, NOISE)
+  made = detector_errors.with_errors(poses, NOISE)
   change = made.frames["keypoints_2d"] - poses.frames["keypoints_2d"]
   assert (np.abs(change).max((1, 2)) > 0).all()
   # Runs, and parts of them, draw their own.
@@ -48,7 +48,7 @@ def test_long_runs_are_drawn_in_parts(monkeypatch):
 
 def test_bodies_keep_their_keypoints_and_get_those_of_a_detector():
   poses = small_data.mesh_data((20, 9))
-  made = detected_data.with_errors(poses).frames
+  made = detector_errors.with_errors(poses).frames
   for key in poses.frames:
     assert made[key] is poses.frames[key]
   exact = skeleton_maps.convert(poses.frames["keypoints_2d"], "spin49", "coco17")

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import detector_errors
 from jaxpose import skeletons
+from jaxpose.data import detector_errors
 from tests.transforms_test import array
 
 H36M = skeletons.get("h36m17")
@@ -154,7 +154,7 @@ def test_swaps_of_everything_are_refused():
 
 def test_a_detector_without_errors_sees_what_there_is():
   keypoints, joints = array(3, 4, 17, 2), array(3, 4, 17, 3)
-  points, confidence = detector_errors.detected(
+  points, confidence = detector_errors.as_detected(
     KEY, keypoints, joints, H36M, detector_errors.Errors()
   )
   np.testing.assert_array_equal(points, keypoints)
@@ -166,7 +166,7 @@ def test_a_share_of_the_windows_stays_exact():
   joints = array(400, 6, 17, 3) + jnp.asarray([[[[0.0, 0.0, 5.0]]]])
   errors = dataclasses.replace(detector_errors.TYPICAL, dropout=0.3, exact=0.4)
   points, confidence = map(
-    np.asarray, detector_errors.detected(KEY, keypoints, joints, H36M, errors)
+    np.asarray, detector_errors.as_detected(KEY, keypoints, joints, H36M, errors)
   )
   exact = (points == np.asarray(keypoints)).all((1, 2, 3))
   assert exact.mean() == pytest.approx(0.4, abs=0.07)

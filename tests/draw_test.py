@@ -6,13 +6,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from jaxpose import draw
-from jaxpose import movies
 from jaxpose import skeletons
+from jaxpose.draw import pose_draw
 from tests import small_data
 
 H36M = skeletons.get("h36m17")
-GREY = draw.GHOST["color"]
+GREY = pose_draw.GHOST["color"]
 
 
 @pytest.fixture
@@ -40,24 +39,24 @@ def axes_of(width: float = 4.0):
 
 
 def test_bones_are_blue_at_the_left_and_orange_at_the_right():
-  colors = dict(zip(H36M.bones, draw.bone_colors(H36M), strict=True))
+  colors = dict(zip(H36M.bones, pose_draw.bone_colors(H36M), strict=True))
   bone = {child: color for (_, child), color in colors.items()}
-  assert bone[H36M.index("left_knee")] == draw.LEFT
-  assert bone[H36M.index("right_wrist")] == draw.RIGHT
-  assert bone[H36M.index("spine")] == draw.MIDDLE
+  assert bone[H36M.index("left_knee")] == pose_draw.LEFT
+  assert bone[H36M.index("right_wrist")] == pose_draw.RIGHT
+  assert bone[H36M.index("spine")] == pose_draw.MIDDLE
 
 
 def test_projection_keeps_up_up_and_turns_about_the_body():
   axes = np.eye(3)  # x right, y down, z forward
-  front = draw.project(axes, 0.0)
+  front = pose_draw.project(axes, 0.0)
   np.testing.assert_allclose(front[0], [1, 0, 0], atol=1e-12)
   assert front[1, 1] < -0.9  # down on the page
   assert front[2, 2] > 0.9  # away from the eye
-  side = draw.project(axes, 90.0)
+  side = pose_draw.project(axes, 90.0)
   np.testing.assert_allclose(side[2], [1, 0, 0], atol=1e-12)
   assert side[0, 2] < -0.9  # the camera's right is near
   for azimuth in (0.0, 37.0):
-    page = draw.project(axes, azimuth)
+    page = pose_draw.project(axes, azimuth)
     np.testing.assert_allclose(page @ page.T, np.eye(3), atol=1e-12)
 
 
@@ -69,11 +68,11 @@ def test_near_bones_cover_far_ones(motion):
   shown = {}
   for azimuth in (0.0, 180.0):
     _, ax = axes_of()
-    draw.skeleton_3d(ax, pose, H36M, azimuth=azimuth)
+    pose_draw.skeleton_3d(ax, pose, H36M, azimuth=azimuth)
     colors = np.round(ax.collections[-1].get_colors()[:, :3], 3).tolist()
     shown[azimuth] = colors
     assert len(colors) == len(H36M.bones)
-  blue = np.round(to_rgb(draw.LEFT), 3).tolist()
+  blue = np.round(to_rgb(pose_draw.LEFT), 3).tolist()
   last = {a: len(c) - 1 - c[::-1].index(blue) for a, c in shown.items()}
   first = {a: c.index(blue) for a, c in shown.items()}
   assert last[0.0] == len(H36M.bones) - 1  # the left side is near: drawn last
@@ -85,19 +84,19 @@ def test_image_points_are_drawn_with_y_down_and_without_nan(tmp_path):
   points[H36M.index("head")] = [0.5, -1.0]
   points[H36M.index("left_foot")] = np.nan
   figure, ax = axes_of()
-  draw.skeleton_2d(ax, points, H36M)
+  pose_draw.skeleton_2d(ax, points, H36M)
   ends = np.concatenate(ax.collections[0].get_segments())
   assert [0.5, 1.0] in ends.tolist()
   figure.savefig(tmp_path / "a.png")
-  assert share_of(draw.MIDDLE, pixels(tmp_path / "a.png")) > 1e-3
-  assert share_of(draw.LEFT, pixels(tmp_path / "a.png")) == 0
+  assert share_of(pose_draw.MIDDLE, pixels(tmp_path / "a.png")) > 1e-3
+  assert share_of(pose_draw.LEFT, pixels(tmp_path / "a.png")) == 0
 
 
 def test_an_animation_plays_at_the_speed_of_life(motion, tmp_path):
   path = tmp_path / "motion.gif"
   clip = np.tile(motion, (3, 1, 1))
   for fps, frames, delay in ((50.0, 15, 40), (30.0, 25, 40), (10.0, 30, 100)):
-    draw.animation(path, clip, H36M, fps=fps)
+    pose_draw.animation(path, clip, H36M, fps=fps)
     with Image.open(path) as image:
       lengths = []
       for frame in range(image.n_frames):
@@ -110,18 +109,18 @@ def test_an_animation_plays_at_the_speed_of_life(motion, tmp_path):
 
 def test_an_animation_moves_and_shows_what_it_is_given(motion, tmp_path):
   path = tmp_path / "motion.gif"
-  draw.animation(path, motion, H36M, title="walk", fps=25.0)
+  pose_draw.animation(path, motion, H36M, title="walk", fps=25.0)
   first, later = pixels(path), pixels(path, 5)
   assert first.shape == (390, 640, 3)
   assert (first != later).mean() > 1e-3
-  assert share_of(draw.LEFT, first) > 1e-3
+  assert share_of(pose_draw.LEFT, first) > 1e-3
   points = motion[..., :2] * 100
   points[2:4, 5] = np.nan
   truth = motion + np.float32(0.1)
-  draw.animation(path, motion, H36M, keypoints_2d=points, truth=truth, fps=25.0)
+  pose_draw.animation(path, motion, H36M, keypoints_2d=points, truth=truth, fps=25.0)
   picture = pixels(path)
   assert picture.shape == (390, 960, 3)
-  assert share_of(draw.LEFT, picture[:, :320]) > 1e-3
+  assert share_of(pose_draw.LEFT, picture[:, :320]) > 1e-3
   dashes, none = share_of(GREY, picture[:340, 320:]), share_of(GREY, first[:340])
   assert dashes > none + 1e-3
 
@@ -131,18 +130,20 @@ def test_keypoints_may_be_of_another_skeleton(motion, tmp_path):
   lsp = skeletons.get("lsp14")
   points = np.random.default_rng(0).uniform(0, 500, (10, 14, 2))
   path = tmp_path / "motion.gif"
-  draw.animation(path, motion, H36M, keypoints_2d=points, keypoints_skeleton=lsp)
-  assert share_of(draw.RIGHT, pixels(path)[:, :320]) > 1e-3
+  pose_draw.animation(path, motion, H36M, keypoints_2d=points, keypoints_skeleton=lsp)
+  assert share_of(pose_draw.RIGHT, pixels(path)[:, :320]) > 1e-3
   with pytest.raises(
     ValueError, match=r"expected \(10, 17, 2\) for the skeleton 'coco"
   ):
-    draw.animation(path, motion, H36M, keypoints_2d=points, keypoints_skeleton=coco)
+    pose_draw.animation(
+      path, motion, H36M, keypoints_2d=points, keypoints_skeleton=coco
+    )
 
 
 def test_one_frame_and_a_still_body_can_be_animated(motion, tmp_path):
-  draw.animation(tmp_path / "one.gif", motion[:1], H36M)
-  assert share_of(draw.LEFT, pixels(tmp_path / "one.gif")) > 1e-3
-  draw.animation(
+  pose_draw.animation(tmp_path / "one.gif", motion[:1], H36M)
+  assert share_of(pose_draw.LEFT, pixels(tmp_path / "one.gif")) > 1e-3
+  pose_draw.animation(
     tmp_path / "flat.gif", 0 * motion, H36M, keypoints_2d=0 * motion[..., 1:]
   )
   assert share_of("white", pixels(tmp_path / "flat.gif")) > 0.8
@@ -159,19 +160,19 @@ def test_an_animation_takes_the_place_of_the_old_one_when_it_is_whole(
     raise KeyboardInterrupt
 
   with monkeypatch.context() as patch:
-    patch.setattr(movies, "write", cut)
+    patch.setattr(pose_draw, "write_movie", cut)
     with pytest.raises(KeyboardInterrupt):
-      draw.animation(path, motion, H36M)
+      pose_draw.animation(path, motion, H36M)
   assert path.read_bytes() == b"old"
   assert list(tmp_path.iterdir()) == [path]
-  draw.animation(path, motion, H36M)
-  assert share_of(draw.LEFT, pixels(path)) > 1e-3
+  pose_draw.animation(path, motion, H36M)
+  assert share_of(pose_draw.LEFT, pixels(path)) > 1e-3
 
 
 def test_animations_that_cannot_be_written_are_refused(motion, tmp_path):
   def refused(sentence, joints=motion, name="a.gif", **kwargs):
     with pytest.raises(ValueError, match=re.escape(sentence)):
-      draw.animation(tmp_path / name, joints, H36M, **kwargs)
+      pose_draw.animation(tmp_path / name, joints, H36M, **kwargs)
     assert not list(tmp_path.iterdir())
 
   refused("got the file 'a.avi', expected one ending in .gif or .mp4", name="a.avi")

@@ -12,9 +12,9 @@ from mpi_inf_3dhp import pstmo_test
 
 from jaxpose import evaluate
 from jaxpose import models
-from jaxpose import pretrained
-from jaxpose import protocols
 from jaxpose import runtime
+from jaxpose.metrics import protocols
+from jaxpose.weights import pretrained
 from tests import small_runs
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxpose import evaluate
-from jaxpose import protocols
-from jaxpose import scoring
+from jaxpose.metrics import protocols
+from jaxpose.tasks import scoring
 from tests import small_data
 
 PEOPLE = {  # protocol -> who did what, and the columns of its table

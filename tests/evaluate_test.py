@@ -5,10 +5,10 @@ import json
 import pytest
 
 from jaxpose import evaluate
-from jaxpose import kinds
 from jaxpose import models
-from jaxpose import pretrained
 from jaxpose import runtime
+from jaxpose import tasks
+from jaxpose.weights import pretrained
 from tests import small_runs
 
 PROTOCOLS = ("cmu_p1", "cmu_p2")
@@ -96,7 +96,7 @@ def test_weights_that_name_no_dataset_need_one(run, tmp_path, tiny_data_dir, cap
 
 
 def test_data_without_a_split_to_train_on_has_no_baselines(run, monkeypatch, capsys):
-  monkeypatch.setattr(kinds, "splits", lambda folder: ("test",))
+  monkeypatch.setattr(tasks, "splits", lambda folder: ("test",))
   evaluate.main([f"--workdir={run[0]}", "--protocol=cmu_p1", "--split=test[:2]"])
   out = capsys.readouterr().out
   assert "| lifter |" in out

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from jaxpose import convert
-from jaxpose import crops
-from jaxpose import extract
 from jaxpose import features
-from jaxpose import frames as frames_module
 from jaxpose import models
-from jaxpose import spin
-from jaxpose import training
+from jaxpose.features import extract
+from jaxpose.features import spin
+from jaxpose.files import frames as frames_module
+from jaxpose.geometry import crops
+from jaxpose.train import training
 from tests import builder_testing
 from tests import frames_test
 from tests import resnet_reference

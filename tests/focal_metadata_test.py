@@ -1,8 +1,8 @@
 import pytest
 from PIL import Image
 
-from jaxpose import focal_metadata
-from jaxpose import frames
+from jaxpose.files import focal_metadata
+from jaxpose.files import frames
 from tests.frames_test import pictures
 from tests.frames_test import video
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from jaxpose import frame_rates
+from jaxpose.motion import frame_rates
 
 
 @pytest.mark.parametrize("fps", [0, -25, np.nan, np.inf, "25", [25.0]])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose import frames
+from jaxpose.files import frames
 
 SIZE = (64, 48)
 

@@ -4,11 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import framing
 from jaxpose import geometry
-from jaxpose import lift_network
-from jaxpose import pretrained
 from jaxpose import skeletons
+from jaxpose.predict import lifting
+from jaxpose.skeletons import framing
+from jaxpose.weights import pretrained
 from tests import small_data
 from tests import small_runs
 
@@ -94,7 +94,7 @@ def weights(data="cmu_mocap", skeleton=H36M, **info):
 
 def test_weights_of_our_cameras_are_framed_unless_said_otherwise():
   def focal(model, framed, value=None):
-    return lift_network.framing_focal(model, framed, (1000.0, 500.0), value)
+    return lifting.framing_focal(model, framed, (1000.0, 500.0), value)
 
   assert focal(weights(), None) == pytest.approx(2.3)
   assert focal(weights(), None, 800) == pytest.approx(1.6)
@@ -118,7 +118,7 @@ def test_weights_of_framed_windows_know_nothing_else():
     weights(skeleton=skeletons.get("humaneva15"), framed=True),
   ):
     for framed in (None, True):
-      assert lift_network.framing_focal(model, framed, size) == pytest.approx(2.3)
-    assert lift_network.framing_focal(model, None, size, 800) == pytest.approx(1.6)
+      assert lifting.framing_focal(model, framed, size) == pytest.approx(2.3)
+    assert lifting.framing_focal(model, None, size, 800) == pytest.approx(1.6)
     with pytest.raises(ValueError, match="got framed=False with weights that know"):
-      lift_network.framing_focal(model, False, size)
+      lifting.framing_focal(model, False, size)

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxpose import detector_errors
-from jaxpose import gaps
 from jaxpose import predict
+from jaxpose.data import detector_errors
+from jaxpose.motion import gaps
 
 
 def window(b=3, t=9, j=4):

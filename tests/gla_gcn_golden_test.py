@@ -10,11 +10,11 @@ import pytest
 
 from jaxpose import convert
 from jaxpose import metrics
-from jaxpose import optimizers
 from jaxpose import skeletons
-from jaxpose import torch_file
-from jaxpose import transforms
+from jaxpose.data import transforms
+from jaxpose.files import torch_file
 from jaxpose.models import gla_gcn
+from jaxpose.train import optimizers
 from tests import gla_gcn_reference
 
 pytestmark = pytest.mark.numeric

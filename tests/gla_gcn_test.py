@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jaxpose import metrics
+from jaxpose.convert import gla_gcn_torch
 from jaxpose.models import gla_gcn
-from jaxpose.models import gla_gcn_torch
 from tests import gla_gcn_reference
 
 

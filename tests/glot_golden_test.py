@@ -10,8 +10,8 @@ import pytest
 from jaxpose import body as smpl
 from jaxpose import convert
 from jaxpose import geometry
-from jaxpose import torch_file
-from jaxpose.models import glot_regressors
+from jaxpose.files import torch_file
+from jaxpose.models import glot_parts
 
 pytestmark = pytest.mark.numeric
 
@@ -240,7 +240,7 @@ def test_pose_residual_of_each_joint_is_its_own_linear_layer(shared):
   hidden = golden.data["mid/eval/hscr_fc2"]
   pose = golden.data["mid/eval/hscr_in_init_pose"]
   parts_of = {}
-  for j, ancestors in enumerate(glot_regressors.ANCESTORS):
+  for j, ancestors in enumerate(glot_parts.ANCESTORS):
     weight = golden.weights[f"regressor.local_reg.joint_regs.{j}.weight"]
     bias = golden.weights[f"regressor.local_reg.joint_regs.{j}.bias"]
     inputs = [hidden, *(parts_of[a] for a in ancestors), pose[..., j : j + 6]]

@@ -9,12 +9,12 @@ import optax
 import pytest
 
 from jaxpose import body as bodies
-from jaxpose import body_files
 from jaxpose import convert
 from jaxpose import geometry
-from jaxpose import mesh_losses
-from jaxpose import optimizers
-from jaxpose.models import glot_torch
+from jaxpose.body import body_files
+from jaxpose.convert import glot_torch
+from jaxpose.tasks import mesh_losses
+from jaxpose.train import optimizers
 
 pytestmark = pytest.mark.numeric
 

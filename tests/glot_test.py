@@ -10,10 +10,9 @@ import pytest
 from jaxpose import body as bodies
 from jaxpose import models
 from jaxpose.models import glot
-from jaxpose.models import glot_branches
-from jaxpose.models import glot_regressors
-from jaxpose.models.glot_regressors import ANCESTORS
-from jaxpose.models.glot_regressors import Estimate
+from jaxpose.models import glot_parts
+from jaxpose.models.glot_parts import ANCESTORS
+from jaxpose.models.glot_parts import Estimate
 
 TINY = dict(
   window=8,
@@ -164,7 +163,7 @@ def test_encoder_sees_the_visible_frames_alone_and_in_shuffled_order():
   p = variables["params"]["global"]
   tokens = x @ p["proj"]["kernel"] + p["proj"]["bias"][None, None]
   tokens = (tokens + p["position"][None])[:, order[:4]]
-  encoder = glot_branches.Blocks((0.0,), 4)
+  encoder = glot_parts.Blocks((0.0,), 4)
   expected = encoder.apply({"params": p["encoder"]}, tokens, train=False)
   np.testing.assert_allclose(memory, expected, atol=1e-5)
   np.testing.assert_array_equal(np.flatnonzero(~out["mask"][0]), [0, 2, 5, 7])
@@ -286,7 +285,7 @@ def test_local_branch_sees_the_nearby_frames_of_its_input():
   module = tiny(**STILL)
   variables, x = start(module), window(module)
   memory = draw(2, 8, 16, seed=1)
-  local = glot_branches.LocalMotion(8, 1, 2, 2)
+  local = glot_parts.LocalMotion(8, 1, 2, 2)
   p = {"params": variables["params"]["local"]}
   _, state = compiled(module, capture_intermediates=True)(variables, x)
   (seen,) = state["intermediates"]["local"]["proj"]["__call__"]
@@ -304,7 +303,7 @@ def test_local_branch_sees_the_nearby_frames_of_its_input():
 
 
 def test_decoder_takes_the_first_drop_path_rates_of_the_encoder():
-  assert glot_branches.drop_path_rates(0.2, 3) == (0.0, 0.1, 0.2)
+  assert glot_parts.drop_path_rates(0.2, 3) == (0.0, 0.1, 0.2)
   # The original: two blocks with rates 0 and 0.2, one decoder block, so without any.
   module = tiny(depth=2, **STILL | dict(drop_path=0.5))
   variables, x = start(module, seed=1), window(module, batch=8)
@@ -359,7 +358,7 @@ def with_noise(module, *inputs, **call):
 
 
 def test_iterative_regressor_equals_plain_numpy():
-  module = glot_regressors.IterativeRegressor(hidden=7, iterations=4)
+  module = glot_parts.IterativeRegressor(hidden=7, iterations=4)
   features, mean = draw(2, 3, 5), estimate()
   variables = with_noise(module, features, mean, train=False)
   got = module.apply(variables, features, mean, train=False)
@@ -378,7 +377,7 @@ def test_iterative_regressor_equals_plain_numpy():
 
 @pytest.mark.parametrize("quirk", [False, True])
 def test_tree_regressor_equals_a_loop_over_joints(quirk):
-  module = glot_regressors.TreeRegressor(quirk)
+  module = glot_parts.TreeRegressor(quirk)
   hidden, pose_6d = draw(2, 3, 9), draw(2, 3, 144, seed=1)
   variables = with_noise(module, hidden, pose_6d)
   got = module.apply(variables, hidden, pose_6d)
@@ -401,11 +400,11 @@ def test_tree_regressor_equals_a_loop_over_joints(quirk):
 def test_ancestors_are_the_whole_chain_from_the_root():
   assert ANCESTORS[0] == ()
   assert ANCESTORS[22] == (0, 3, 6, 9, 13, 16, 18, 20)
-  assert sum(map(len, ANCESTORS)) == len(glot_regressors.PAIRS)
+  assert sum(map(len, ANCESTORS)) == len(glot_parts.PAIRS)
 
 
 def test_fresh_tree_regressor_has_the_glorot_bound_of_each_joints_layer():
-  module = glot_regressors.TreeRegressor()
+  module = glot_parts.TreeRegressor()
   hidden, pose_6d = draw(1, 1, 400), draw(1, 1, 144)
   p = module.init(jax.random.key(0), hidden, pose_6d)["params"]
   assert not p["bias"].any()
@@ -421,7 +420,7 @@ def test_fresh_tree_regressor_has_the_glorot_bound_of_each_joints_layer():
 
 
 def test_local_regressor_is_affine_and_adds_to_its_start():
-  module = glot_regressors.Hscr(hidden=7)
+  module = glot_parts.Hscr(hidden=7)
   tokens, start = draw(2, 3, 5), estimate(2, 3)
   variables = with_noise(module, tokens, start, train=False)
 
@@ -483,7 +482,7 @@ def random_body(m=30, s=10):
 
 
 def test_body_adds_joints_and_their_projection(monkeypatch):
-  from jaxpose import body_files
+  from jaxpose.body import body_files
 
   body = random_body()
   monkeypatch.setattr(body_files, "load", {"mine": body}.__getitem__)

@@ -3,20 +3,19 @@
 import numpy as np
 import pytest
 
-from jaxpose import data
 from jaxpose import evaluate
-from jaxpose import mixtures
-from jaxpose import predict
-from jaxpose import pretrained
 from jaxpose import train
-from jaxpose import training_data
+from jaxpose.data import pose_data
+from jaxpose.predict import lifting
+from jaxpose.train import training_data
+from jaxpose.weights import pretrained
 from tests import small_runs
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
   folder = tmp_path_factory.mktemp("tensorflow_datasets")
-  data.prepare("synthetic_motion", builder_config="mesh_tiny", data_dir=folder)
+  pose_data.prepare("synthetic_motion", builder_config="mesh_tiny", data_dir=folder)
   return folder
 
 
@@ -52,7 +51,7 @@ def test_saved_weights_score_as_they_did(run, tmp_path):
 def test_a_run_gives_bodies_of_a_clip(run):
   workdir, _ = run
   keypoints = np.random.default_rng(0).uniform(300, 700, (20, 17, 2))
-  body = predict.mesh(keypoints, image_size=(1000, 1000), weights=str(workdir))
+  body = lifting.mesh(keypoints, image_size=(1000, 1000), weights=str(workdir))
   assert body.poses.shape == (20, 72)
   loaded = pretrained.load(workdir)
   assert loaded.input_skeleton.name == "coco17"
@@ -70,7 +69,7 @@ def mixed(data_dir, **changes):
 def test_batches_are_mixed_as_the_config_says(data_dir):
   config = mixed(data_dir, sampling="windows")
   joined, order = training_data.training_data(config, training_data.loader(config.data))
-  assert isinstance(order, mixtures.MixedOrder)
+  assert isinstance(order, pose_data.MixedOrder)
   half = joined.num_frames // 2
   index = order(0)
   assert (index.centre[:5] < half).all()

@@ -5,10 +5,10 @@ import pytest
 
 from benchmarks import goal_people
 from benchmarks import goals
-from jaxpose import cameras
 from jaxpose import geometry
-from jaxpose import proportions
-from jaxpose import skeleton_maps
+from jaxpose.geometry import cameras
+from jaxpose.skeletons import proportions
+from jaxpose.skeletons import skeleton_maps
 from tests import small_views
 
 SHARED = list(goal_people.SHARED)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from jaxpose import head_points
+from jaxpose.skeletons import head_points
 from tests.acclaim import turn
 
 BASE = np.asarray([[1.0, 2, 3]])

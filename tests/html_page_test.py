@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxpose import geometry
-from jaxpose import html_page
 from jaxpose import skeletons
-from jaxpose import stage
+from jaxpose.draw import html_page
+from jaxpose.draw import stage
 from tests.stage_test import standing
 
 H36M = skeletons.get("h36m17")

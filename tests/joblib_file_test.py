@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 
-from jaxpose import joblib_file
+from jaxpose.files import joblib_file
 from tests import joblib_writer
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "joblib"

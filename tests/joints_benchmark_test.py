@@ -6,7 +6,7 @@ import pytest
 from benchmarks import goal_people
 from benchmarks import joints
 from jaxpose import geometry
-from jaxpose import skeleton_maps
+from jaxpose.skeletons import skeleton_maps
 
 H36M = goal_people.H36M
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import keypoint_crops
+from jaxpose.geometry import keypoint_crops
 
 
 def window(seed=0, b=3, t=4, j=5):

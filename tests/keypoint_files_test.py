@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from jaxpose import keypoint_files
 from jaxpose import skeletons
+from jaxpose.formats import keypoint_files
 from tests import keypoint_writer
 
 SKELETONS = dict(

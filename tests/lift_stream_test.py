@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxpose import predict
-from jaxpose import predict_inputs
+from jaxpose.predict import lifting
 from tests import small_glot
 
 pytestmark = pytest.mark.numeric
@@ -16,7 +15,7 @@ SIZE = (640, 480)
 
 @pytest.fixture(scope="module")
 def weights():
-  return predict_inputs.loaded("gla_gcn_cmu_27")
+  return lifting.loaded("gla_gcn_cmu_27")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def clip():
 
 
 def streamed(weights, clip, frames, **options):
-  stream = predict.LiftStream(weights, image_size=SIZE, **options)
+  stream = lifting.LiftStream(weights, image_size=SIZE, **options)
   found = [stream.push(clip[i], frame=int(i)) for i in frames]
   return stream, [pose for pose in found if pose]
 
@@ -44,7 +43,7 @@ def test_poses_equal_those_of_the_clip(weights, clip, flip):
   stream, found = streamed(weights, clip, range(60), flip=flip)
   assert stream.latency == 13
   assert [pose.frame for pose in found] == list(range(60 - 13))
-  whole = predict.lift(clip, image_size=SIZE, weights=weights, flip=flip).joints_3d
+  whole = lifting.lift(clip, image_size=SIZE, weights=weights, flip=flip).joints_3d
   joints = np.stack([pose.joints_3d for pose in found])
   np.testing.assert_allclose(joints, whole[: len(joints)], atol=2e-5)
   np.testing.assert_allclose(found[20].keypoints_2d, clip[20], atol=1e-3)
@@ -55,18 +54,18 @@ def test_causal_weights_answer_for_the_newest_frame(weights, causal, clip):
   stream, found = streamed(causal, clip, range(60))
   assert stream.latency == 0
   assert [pose.frame for pose in found] == list(range(60))
-  whole = predict.lift(clip, image_size=SIZE, weights=causal).joints_3d
+  whole = lifting.lift(clip, image_size=SIZE, weights=causal).joints_3d
   joints = np.stack([pose.joints_3d for pose in found])
   np.testing.assert_allclose(joints, whole, atol=2e-5)
   # The window is the same, only the frame that it is taken for is another.
-  late = predict.lift(clip, image_size=SIZE, weights=weights).joints_3d
+  late = lifting.lift(clip, image_size=SIZE, weights=weights).joints_3d
   np.testing.assert_allclose(whole[13:], late[:-13], atol=2e-5)
   assert np.abs(whole[:13] - late[:13]).max() > 1e-3
 
 
 def test_the_future_changes_nothing_of_a_causal_clip(causal, clip):
-  whole = predict.lift(clip, image_size=SIZE, weights=causal).joints_3d
-  part = predict.lift(clip[:40], image_size=SIZE, weights=causal).joints_3d
+  whole = lifting.lift(clip, image_size=SIZE, weights=causal).joints_3d
+  part = lifting.lift(clip[:40], image_size=SIZE, weights=causal).joints_3d
   np.testing.assert_allclose(part, whole[:40], atol=2e-5)
 
 
@@ -75,14 +74,14 @@ def test_frames_left_out_are_filled_as_gaps_are(weights, clip):
   _, found = streamed(weights, clip, taken)
   gapped = clip.copy()
   gapped[1::3] = 0
-  whole = predict.lift(gapped, image_size=SIZE, weights=weights).joints_3d
+  whole = lifting.lift(gapped, image_size=SIZE, weights=weights).joints_3d
   assert [pose.frame for pose in found] == [i - 13 for i in taken if i >= 13]
   for pose in found:
     np.testing.assert_allclose(pose.joints_3d, whole[pose.frame], atol=2e-5)
 
 
 def test_what_is_lost_is_held_and_what_was_never_seen_is_in_the_middle(weights, clip):
-  stream = predict.LiftStream(weights, image_size=SIZE)
+  stream = lifting.LiftStream(weights, image_size=SIZE)
   sure = np.ones(17)
   sure[3] = 0.1
   for i in range(100):
@@ -105,7 +104,7 @@ def test_another_rate_gives_the_poses_of_the_clip(weights, clip, fps, latency):
   stream, found = streamed(at_50, clip, range(60), fps=fps)
   assert stream.latency == latency  # as long as 13 frames of 50 a second
   assert [pose.frame for pose in found] == list(range(60 - latency))
-  whole = predict.lift(clip, image_size=SIZE, weights=at_50, fps=fps).joints_3d
+  whole = lifting.lift(clip, image_size=SIZE, weights=at_50, fps=fps).joints_3d
   joints = np.stack([pose.joints_3d for pose in found])
   np.testing.assert_allclose(joints, whole[: len(joints)], atol=2e-5)
   np.testing.assert_allclose(found[20].keypoints_2d, clip[20], atol=1e-3)
@@ -121,19 +120,19 @@ def test_causal_weights_have_no_delay_at_any_rate(causal, clip):
   gapped[1::3] = 0
   for pose in found[::7]:
     part = gapped[: pose.frame + 1]
-    whole = predict.lift(part, image_size=SIZE, weights=model, fps=30)
+    whole = lifting.lift(part, image_size=SIZE, weights=model, fps=30)
     np.testing.assert_allclose(pose.joints_3d, whole[-1], atol=2e-5)
 
 
 def test_memory_does_not_grow(weights, clip):
-  stream = predict.LiftStream(weights, image_size=SIZE)
+  stream = lifting.LiftStream(weights, image_size=SIZE)
   for i in range(300):
     stream.push(clip[i % 60])
   assert len(stream._past) <= 2 * 27 + 1
 
 
 def test_nothing_comes_before_somebody_is_seen_and_a_reset_begins_anew(weights, clip):
-  stream = predict.LiftStream(weights, image_size=SIZE)
+  stream = lifting.LiftStream(weights, image_size=SIZE)
   assert all(stream.push(None) is None for _ in range(40))
   assert stream.push(clip[0]).frame == 27
   stream.reset()
@@ -142,7 +141,7 @@ def test_nothing_comes_before_somebody_is_seen_and_a_reset_begins_anew(weights, 
 
 
 def test_bad_input_is_told_in_a_sentence(weights, clip):
-  stream = predict.LiftStream(weights, image_size=SIZE)
+  stream = lifting.LiftStream(weights, image_size=SIZE)
   with pytest.raises(
     ValueError, match=r"got a frame of shape \(16, 2\), expected \(17"
   ):
@@ -153,6 +152,6 @@ def test_bad_input_is_told_in_a_sentence(weights, clip):
   ):
     stream.push(clip[0], frame=7)
   with pytest.raises(ValueError, match="got fps=0, expected frames per second"):
-    predict.LiftStream(weights, image_size=SIZE, fps=0)
+    lifting.LiftStream(weights, image_size=SIZE, fps=0)
   with pytest.raises(ValueError, match="got weights of the model 'glot', expected"):
-    predict.LiftStream(small_glot.weights(), image_size=SIZE)
+    lifting.LiftStream(small_glot.weights(), image_size=SIZE)

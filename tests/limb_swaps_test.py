@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxpose import limb_swaps
 from jaxpose import skeletons
+from jaxpose.motion import limb_swaps
 
 SKELETON = skeletons.get("blazepose33")
 RATE = 30.0

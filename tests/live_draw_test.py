@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from jaxpose import skeletons
-from jaxpose import stage
-from jaxpose.live_draw import LiveDrawing
-from jaxpose.live_draw import Scene
-from jaxpose.live_view import View
+from jaxpose.draw import stage
+from jaxpose.predict.live_draw import LiveDrawing
+from jaxpose.predict.live_draw import Scene
+from jaxpose.predict.live_draw import View
 from tests.stage_test import standing
 
 H36M = skeletons.get("h36m17")

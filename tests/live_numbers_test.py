@@ -1,4 +1,4 @@
-from jaxpose.live_numbers import Numbers
+from jaxpose.predict.live import Numbers
 
 
 def test_rates_and_delays_are_told():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose.live_page import LivePage
+from jaxpose.predict.live_page import LivePage
 
 
 @pytest.fixture

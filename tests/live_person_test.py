@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from jaxpose import cameras
 from jaxpose import skeletons
-from jaxpose import smoothing
-from jaxpose import trajectory
-from jaxpose.lift_stream import LiftStream
-from jaxpose.lift_stream import Pose
-from jaxpose.live_person import LivePerson
+from jaxpose.geometry import cameras
+from jaxpose.motion import smoothing
+from jaxpose.motion import trajectory
+from jaxpose.predict.lifting import LiftStream
+from jaxpose.predict.lifting import Pose
+from jaxpose.predict.live import LivePerson
 from tests.stage_test import standing
 
 SIZE, FOCAL, FPS = (640, 480), 700.0, 25.0

@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from jaxpose import live_source
-from jaxpose.live_source import Stream
-from jaxpose.live_source import input_options
+from jaxpose.predict import live_source
+from jaxpose.predict.live_source import Stream
+from jaxpose.predict.live_source import input_options
 from tests.frames_test import SIZE
 from tests.frames_test import video
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from jaxpose import logs
+from jaxpose.train import rundir
 from tests import small_runs
 
 
 def test_numbers_go_to_lines_and_events(tmp_path, capsys):
-  with logs.RunLog(tmp_path, 0, 3) as log:
+  with rundir.RunLog(tmp_path, 0, 3) as log:
     log.write(1, {"loss": 0.5, "lr": 0.25}, "step 1/3")
     log.write(2, {"loss": 0.125})
     log.progress(2, "loss")
@@ -22,18 +22,18 @@ def test_numbers_go_to_lines_and_events(tmp_path, capsys):
 
 
 def test_a_line_is_on_disk_when_it_is_written(tmp_path):
-  with logs.RunLog(tmp_path, 0, 3) as log:
+  with rundir.RunLog(tmp_path, 0, 3) as log:
     log.write(1, {"loss": 0.5})
     assert small_runs.metrics(tmp_path) == [dict(step=1, loss=0.5)]
 
 
 def test_a_resumed_log_has_each_step_once(tmp_path):
-  with logs.RunLog(tmp_path, 0, 9) as log:
+  with rundir.RunLog(tmp_path, 0, 9) as log:
     for step in (1, 2, 3, 4):
       log.write(step, {"loss": float(step)})
   with (tmp_path / "metrics.jsonl").open("a") as file:
     file.write('not a record\n{"no_step": 1}\n{"step": 5, "lo')  # cut by a kill
-  with logs.RunLog(tmp_path, 2, 9) as log:
+  with rundir.RunLog(tmp_path, 2, 9) as log:
     log.write(3, {"loss": 30.0})
   assert [(r["step"], r["loss"]) for r in small_runs.metrics(tmp_path)] == [
     (1, 1.0),
@@ -47,8 +47,8 @@ def test_a_resumed_log_has_each_step_once(tmp_path):
 
 
 def test_on_a_terminal_there_is_a_bar_and_no_lines(tmp_path, capsys, monkeypatch):
-  monkeypatch.setattr(logs.sys.stderr, "isatty", lambda: True, raising=False)
-  with logs.RunLog(tmp_path, 2, 4) as log:
+  monkeypatch.setattr(rundir.sys.stderr, "isatty", lambda: True, raising=False)
+  with rundir.RunLog(tmp_path, 2, 4) as log:
     log.write(3, {"loss": 0.5}, "step 3/4")
     log.progress(4, "loss 0.5000")
     log.say("picture")
@@ -70,8 +70,8 @@ class FakeTime:
 
 def test_the_clock_says_rate_data_share_and_time_left(monkeypatch):
   time = FakeTime()
-  monkeypatch.setattr(logs, "time", time)
-  clock = logs.Clock(batch_size=8)
+  monkeypatch.setattr(rundir, "time", time)
+  clock = rundir.Clock(batch_size=8)
   assert clock.tick(10) == (0.0, 0.0, 0.0)  # nothing is known yet
 
   def step(data, compute):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from jaxpose import body as smpl
-from jaxpose import body_files
 from jaxpose import geometry
-from jaxpose import mesh_animation
 from jaxpose import skeletons
+from jaxpose.body import body_files
+from jaxpose.body import meshes
 from tests import meshes_test
 
 trimesh = pytest.importorskip("trimesh", reason="needs pip install 'jaxpose[mesh]'")
@@ -91,7 +91,7 @@ def mesh(request):
 
 @pytest.fixture(scope="module")
 def file(mesh) -> File:
-  return File(mesh_animation.skinned(mesh))
+  return File(meshes.skinned(mesh))
 
 
 @pytest.mark.parametrize("frame", [0, 4])
@@ -136,14 +136,14 @@ def test_another_reader_agrees(mesh, tmp_path):
 
 
 def test_a_frame_takes_400_bytes():
-  sizes = [len(mesh_animation.skinned(meshes_test.one_shape(t))) for t in (10, 110)]
+  sizes = [len(meshes.skinned(meshes_test.one_shape(t))) for t in (10, 110)]
   assert sizes[1] - sizes[0] == pytest.approx(100 * (24 * 16 + 12 + 4), abs=200)
   assert sizes[0] < 120_000
 
 
 def test_many_shapes_become_their_mean():
   mesh = meshes_test.motion()
-  file = File(mesh_animation.skinned(mesh))
+  file = File(meshes.skinned(mesh))
   one = dataclasses.replace(mesh, betas=np.tile(mesh.betas.mean(0), (5, 1)))
   rest = file.attributes["POSITION"]
   body = body_files.load("free_small")
@@ -158,7 +158,7 @@ def test_quaternions_do_not_jump():
   angle = np.linspace(0, 4 * np.pi, 50)
   vectors = np.stack([angle, 0 * angle, 0 * angle], -1)
   matrices = geometry.axis_angle_to_matrix(vectors)
-  q = mesh_animation.quaternions(matrices)
+  q = meshes.quaternions(matrices)
   assert (np.linalg.norm(np.diff(q, axis=0), axis=-1) < 0.2).all()
   again = geometry.quaternion_to_matrix(np.float64(q[:, [3, 0, 1, 2]]))
   np.testing.assert_allclose(again, matrices, atol=1e-6)
@@ -168,7 +168,7 @@ def test_weights_keep_the_largest_four_and_sum_to_one():
   rng = np.random.default_rng(0)
   weights = np.float32(rng.dirichlet(np.ones(24), 6))
   weights[0] = np.eye(24)[5]
-  joints, chosen = mesh_animation.strongest(weights)
+  joints, chosen = meshes.strongest(weights)
   np.testing.assert_allclose(chosen.sum(1), 1, atol=1e-6)
   np.testing.assert_array_equal(joints[0], [5, 0, 0, 0])
   for row, (j, w) in enumerate(zip(joints[1:], chosen[1:], strict=True), 1):
@@ -179,7 +179,7 @@ def test_weights_keep_the_largest_four_and_sum_to_one():
 
 def test_normals_look_outwards():
   box = trimesh.creation.icosphere(3)
-  found = mesh_animation.normals(np.float64(box.vertices), box.faces)
+  found = meshes.normals(np.float64(box.vertices), box.faces)
   np.testing.assert_allclose(found, box.vertices, atol=0.02)
   lonely = np.concatenate([box.vertices, [[0, 0, 9.0]]])
-  assert np.isfinite(mesh_animation.normals(lonely, box.faces)).all()
+  assert np.isfinite(meshes.normals(lonely, box.faces)).all()

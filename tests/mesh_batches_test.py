@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import batches
 from jaxpose import body as bodies
-from jaxpose import body_files
-from jaxpose import data
 from jaxpose import geometry
-from jaxpose import keypoint_crops
-from jaxpose import mesh_batches
+from jaxpose.body import body_files
+from jaxpose.data import pose_data
+from jaxpose.geometry import keypoint_crops
+from jaxpose.tasks import batches
+from jaxpose.tasks import mesh_batches
 from tests import small_data
 
 KEY = jax.random.key(0)
@@ -25,8 +25,8 @@ T = 8
 @pytest.fixture(scope="module")
 def windows():
   poses = small_data.mesh_data()
-  order = data.TrainingOrder(poses, 6, flip=True)
-  batch = data.gather(poses.frames, poses.runs, order(0), T)
+  order = pose_data.TrainingOrder(poses, 6, flip=True)
+  batch = pose_data.gather(poses.frames, poses.runs, order(0), T)
   return jax.tree.map(jnp.asarray, batch)
 
 

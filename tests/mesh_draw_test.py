@@ -4,9 +4,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from jaxpose import body_files
-from jaxpose import mesh_draw
-from jaxpose import mesh_scoring
+from jaxpose.body import body_files
+from jaxpose.draw import mesh_draw
+from jaxpose.tasks import mesh_scoring
 from tests import small_data
 
 BODY = body_files.load("free_small")

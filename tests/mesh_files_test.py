@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from jaxpose import mesh_files
+from jaxpose.body import meshes
 from tests import meshes_test
 
 trimesh = pytest.importorskip("trimesh", reason="needs pip install 'jaxpose[mesh]'")
@@ -81,5 +81,5 @@ def test_packages_that_are_not_installed_are_named(
 ):
   monkeypatch.setitem(sys.modules, package, None)
   with pytest.raises(ImportError, match=rf"{package}: pip install 'jaxpose\[mesh\]'"):
-    mesh_files.export(meshes_test.motion(2), tmp_path / "body.glb", frame)
+    meshes.export_mesh(meshes_test.motion(2), tmp_path / "body.glb", frame)
   assert not list(tmp_path.iterdir())

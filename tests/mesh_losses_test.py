@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxpose import geometry
-from jaxpose import mesh_losses as losses
+from jaxpose.tasks import mesh_losses as losses
 
 pytestmark = pytest.mark.numeric
 

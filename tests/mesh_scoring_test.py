@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from jaxpose import body as bodies
-from jaxpose import body_files
 from jaxpose import geometry
-from jaxpose import mesh_scoring
-from jaxpose import scoring
-from jaxpose.scoring import Evaluation
+from jaxpose.body import body_files
+from jaxpose.tasks import mesh_scoring
+from jaxpose.tasks import scoring
+from jaxpose.tasks.scoring import Evaluation
 from tests import small_data
 
 BODY = body_files.load("free_small")

@@ -6,9 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from jaxpose import keypoint_crops
 from jaxpose import predict
-from jaxpose import predict_mesh
+from jaxpose.geometry import keypoint_crops
+from jaxpose.predict import bodies
+from jaxpose.predict import lifting
 from tests import small_glot
 
 pytestmark = pytest.mark.numeric
@@ -20,7 +21,7 @@ PARAMETERS = ("rotations", "betas", "camera", "crops", "translation", "joints_3d
 
 def mesh(points=None, **options) -> predict.Mesh:
   options = dict(weights=small_glot.weights(), image_size=SIZE, batch_size=8) | options
-  return predict.mesh(points, **dict(shape="frame") | options)
+  return lifting.mesh(points, **dict(shape="frame") | options)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +147,7 @@ def test_one_program_is_compiled_and_that_before_the_first_frame(monkeypatch):
   monkeypatch.setattr(
     keypoint_crops, "network_input", lambda *a: traces.append(1) or original(*a)
   )
-  predict_mesh._program.cache_clear()
+  bodies._program.cache_clear()
   stream = predict.MeshStream(small_glot.weights(), image_size=SIZE)
   assert len(traces) == 1
   through(stream, small_glot.keypoints(20))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from jaxpose import body as smpl
-from jaxpose import body_files
 from jaxpose import geometry
-from jaxpose import meshes
-from jaxpose.meshes import Mesh
+from jaxpose.body import body_files
+from jaxpose.body import meshes
+from jaxpose.body.meshes import Mesh
 
 
 def motion(frames: int = 5, body: str = "free_small", seed: int = 0) -> Mesh:

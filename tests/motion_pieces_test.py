@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxpose import motion_pieces
+from jaxpose.motion import motion_pieces
 from tests.acclaim import turn
 
 

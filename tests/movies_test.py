@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from jaxpose import frames
-from jaxpose import movies
+from jaxpose.draw import pose_draw
+from jaxpose.files import frames
 
 FRAMES = 6
 
@@ -37,7 +37,7 @@ def fake_ffmpeg(folder, monkeypatch):
 
 def test_an_mp4_gets_every_frame_with_even_sides(tmp_path, monkeypatch):
   fake = fake_ffmpeg(tmp_path, monkeypatch)
-  movies.write(tmp_path / "a.mp4", *shades(1.61, 0.91), FRAMES, 30.0)
+  pose_draw.write_movie(tmp_path / "a.mp4", *shades(1.61, 0.91), FRAMES, 30.0)
   arguments = fake.with_suffix(".arguments").read_text()
   assert "-s 160x90" in arguments
   assert "-r 30 " in arguments
@@ -49,7 +49,7 @@ def test_an_mp4_gets_every_frame_with_even_sides(tmp_path, monkeypatch):
 
 def test_an_mp4_can_be_read_again(tmp_path):
   pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
-  movies.write(tmp_path / "a.mp4", *shades(), FRAMES, 30.0)
+  pose_draw.write_movie(tmp_path / "a.mp4", *shades(), FRAMES, 30.0)
   video = frames.open_source(tmp_path / "a.mp4")
   assert (video.fps, video.image_size) == (30.0, (160, 90))
   found = [picture.mean() for _, picture in video.read()]
@@ -57,11 +57,11 @@ def test_an_mp4_can_be_read_again(tmp_path):
 
 
 def test_what_cannot_be_written_is_refused(tmp_path, monkeypatch):
-  movies.check(tmp_path / "a.gif")
+  pose_draw.check_movie(tmp_path / "a.gif")
   sentence = "got the file 'a.avi', expected one ending in .gif or .mp4."
   with pytest.raises(ValueError, match=re.escape(sentence)):
-    movies.check(tmp_path / "a.avi")
+    pose_draw.check_movie(tmp_path / "a.avi")
   monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
   monkeypatch.setenv("PATH", str(tmp_path))
   with pytest.raises(ImportError, match=r"run pip install 'jaxpose\[video\]'"):
-    movies.check(tmp_path / "a.mp4")
+    pose_draw.check_movie(tmp_path / "a.mp4")

@@ -12,11 +12,11 @@ from benchmarks.multiview_ablations import arms
 from benchmarks.multiview_ablations import occlusion
 from benchmarks.multiview_ablations import report
 from benchmarks.multiview_ablations import runs
-from jaxpose import kinds
 from jaxpose import models
-from jaxpose import multiview_data
-from jaxpose import multiview_windows
-from jaxpose import training
+from jaxpose import tasks
+from jaxpose.data import view_data
+from jaxpose.data import view_windows
+from jaxpose.train import training
 from tests import multiview_records_test as small
 from tests import small_runs
 
@@ -33,17 +33,17 @@ def everything():
 
 @functools.cache
 def clips(size=48):
-  return multiview_data.from_records([small.record(8, 4)] * 2, size)
+  return view_data.from_records([small.record(8, 4)] * 2, size)
 
 
 def losses_of(config):
   """Shapes of the loss terms of a training batch of one window."""
   data, module = clips(), models.build(**config.model.to_dict())
-  order = multiview_windows.TrainingOrder(
+  order = view_windows.TrainingOrder(
     data, 1, frames=config.data.window, views=config.data.views
   )
-  windows = multiview_windows.gather(data.clips, order(0), config.data.window)
-  augmentation = kinds.VIEWS.augmentation(config)
+  windows = view_windows.gather(data.clips, order(0), config.data.window)
+  augmentation = tasks.VIEWS.augmentation(config)
 
   def terms(windows, key):
     batch = training.make_batch(windows, key, data.skeleton, augmentation)

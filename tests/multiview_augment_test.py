@@ -2,9 +2,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import multiview_augment as augment
 from jaxpose import skeletons
+from jaxpose.data import view_transforms as augment
+from jaxpose.geometry import cameras
 from tests.multiview_data_test import project
 
 SKELETON = skeletons.get("h36m17")

@@ -3,11 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import multiview_augment
-from jaxpose import multiview_batches
-from jaxpose import multiview_windows
 from jaxpose import skeletons
-from jaxpose import triangulation
+from jaxpose.data import view_transforms
+from jaxpose.data import view_windows
+from jaxpose.geometry import triangulation
+from jaxpose.tasks import view_batches
 from tests import multiview_motion_test as motion
 
 H36M = skeletons.get("h36m17")
@@ -16,8 +16,8 @@ H36M = skeletons.get("h36m17")
 @pytest.fixture(scope="module")
 def windows():
   clips = motion.clips()
-  order = multiview_windows.TrainingOrder(clips, 6, frames=4)
-  windows = multiview_windows.gather(clips.clips, order(0), 4)
+  order = view_windows.TrainingOrder(clips, 6, frames=4)
+  windows = view_windows.gather(clips.clips, order(0), 4)
   return {name: jnp.asarray(array) for name, array in windows.items()}
 
 
@@ -29,20 +29,20 @@ def world_in_crops(batch):
 
 
 def test_3d_targets_seen_by_the_cameras_are_the_2d_targets_whatever_is_changed(windows):
-  scene = multiview_augment.Augmentation(True, True, 0.2, 0.1)
-  changes = multiview_batches.Augmentation(scene, keypoint_noise=1.0)
-  batch = multiview_batches.training_batch(windows, jax.random.key(0), H36M, changes)
+  scene = view_transforms.Augmentation(True, True, 0.2, 0.1)
+  changes = view_batches.Augmentation(scene, keypoint_noise=1.0)
+  batch = view_batches.training_batch(windows, jax.random.key(0), H36M, changes)
   known = np.asarray(batch["keypoints_known"])
   assert known.mean() > 0.8
   np.testing.assert_allclose(
     world_in_crops(batch)[known], batch["keypoints_2d"][known], atol=1e-3
   )
-  plain = multiview_batches.with_targets(windows, H36M)
+  plain = view_batches.with_targets(windows, H36M)
   assert np.abs(plain["keypoints_2d"] - batch["keypoints_2d"]).max() > 0.1
 
 
 def test_poses_are_relative_to_the_root_in_the_world_or_the_first_view(windows):
-  batch = multiview_batches.with_targets(windows, H36M)
+  batch = view_batches.with_targets(windows, H36M)
   np.testing.assert_array_equal(batch["joints_3d"][:, :, 0], 0)
   turned = jnp.einsum(
     "bdc,btjd->btjc", batch["camera_rotation"][:, 0], batch["joints_3d_reference"]
@@ -56,7 +56,7 @@ def test_joints_of_missing_views_and_outside_the_crop_do_not_count(windows):
   missing["keypoints_2d"] = (
     windows["keypoints_2d"].at[0, 0, 0, 3].set(2.0 * motion.SIZE)
   )
-  batch = multiview_batches.with_targets(missing, H36M)
+  batch = view_batches.with_targets(missing, H36M)
   assert not batch["keypoints_known"][:, 1].any()
   assert not batch["keypoints_visible"][:, 1].any()
   assert not batch["keypoints_known"][0, 0, 0, 3]
@@ -64,20 +64,18 @@ def test_joints_of_missing_views_and_outside_the_crop_do_not_count(windows):
 
 
 def test_a_detector_without_errors_is_sure_and_with_errors_knows_which(windows):
-  points = multiview_batches.with_targets(windows, H36M)["keypoints_2d"]
-  same, sure = multiview_batches.detected(jax.random.key(0), points, H36M, 0.0)
+  points = view_batches.with_targets(windows, H36M)["keypoints_2d"]
+  same, sure = view_batches.detected(jax.random.key(0), points, H36M, 0.0)
   np.testing.assert_array_equal(same, points)
   np.testing.assert_array_equal(sure, 1)
-  noisy, scores = multiview_batches.detected(jax.random.key(0), points, H36M, 2.0)
-  share = multiview_batches.box_share(np.asarray(noisy), np.asarray(points))
-  wrong = share > multiview_batches.RIGHT
+  noisy, scores = view_batches.detected(jax.random.key(0), points, H36M, 2.0)
+  share = view_batches.box_share(np.asarray(noisy), np.asarray(points))
+  wrong = share > view_batches.RIGHT
   assert 0.02 < wrong.mean() < 0.8
   assert scores[~wrong].mean() > 0.7 > 0.4 > scores[wrong].mean()
 
 
 def test_errors_are_shares_of_the_box():
   # A crop is 1.25 boxes wide, 2 units: 0.16 of these are a tenth of the box.
-  share = multiview_batches.box_share(
-    np.full((1, 1, 2), [0.16, 0.0]), np.zeros((1, 1, 2))
-  )
+  share = view_batches.box_share(np.full((1, 1, 2), [0.16, 0.0]), np.zeros((1, 1, 2)))
   np.testing.assert_allclose(share, 0.1)

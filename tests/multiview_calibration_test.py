@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from jaxpose import cameras
 from jaxpose import geometry
-from jaxpose import multiview_calibration as calibration
+from jaxpose.formats import calibration
+from jaxpose.geometry import cameras
 
 
 def cameras_of_a_rig():

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose import cameras
-from jaxpose import crops
-from jaxpose import multiview_crops
+from jaxpose.geometry import camera_crops
+from jaxpose.geometry import cameras
+from jaxpose.geometry import crops
 
 
 def scene(rng, n=5):
@@ -17,10 +17,10 @@ def scene(rng, n=5):
 
 def test_projection_with_the_crops_camera_is_the_cropped_projection():
   points, lens, boxes = scene(np.random.default_rng(0))
-  cropped = multiview_crops.crop_intrinsics(lens, boxes, size=96)
+  cropped = camera_crops.crop_intrinsics(lens, boxes, size=96)
   np.testing.assert_allclose(
     cameras.project(points, cropped),
-    multiview_crops.crop_points(cameras.project(points, lens), boxes, size=96),
+    camera_crops.crop_points(cameras.project(points, lens), boxes, size=96),
     atol=1e-9,
   )
 
@@ -28,15 +28,15 @@ def test_projection_with_the_crops_camera_is_the_cropped_projection():
 def test_uncropping_undoes_cropping():
   rng = np.random.default_rng(1)
   points, boxes = rng.normal(0, 300, (4, 17, 2)), scene(rng, 4)[2]
-  there = multiview_crops.crop_points(points, boxes, size=64)
-  back = multiview_crops.uncrop_points(there, boxes, size=64)
+  there = camera_crops.crop_points(points, boxes, size=64)
+  back = camera_crops.uncrop_points(there, boxes, size=64)
   np.testing.assert_allclose(back, points, atol=1e-9)
 
 
 def test_points_are_those_of_the_crops_module():
   rng = np.random.default_rng(2)
   points, boxes = rng.normal(0, 300, (4, 17, 2)), scene(rng, 4)[2]
-  ours = multiview_crops.crop_points(points, boxes, size=64, scale=1.2)
+  ours = camera_crops.crop_points(points, boxes, size=64, scale=1.2)
   units = crops.to_crop(points, boxes, scale=1.2)
   np.testing.assert_allclose(2 * ours / 64 - 1, units, atol=1e-9)
 
@@ -44,7 +44,7 @@ def test_points_are_those_of_the_crops_module():
 def test_enlarged_pictures_are_those_of_the_crops_module():
   image = np.random.default_rng(3).integers(0, 256, (40, 50, 3), dtype=np.uint8)
   box = np.array([24.3, 19.1, 10.0, 14.0])
-  ours = multiview_crops.crop_picture(Image.fromarray(image), box, size=32, scale=1.2)
+  ours = camera_crops.crop_picture(Image.fromarray(image), box, size=32, scale=1.2)
   theirs = crops.crop(image, box, scale=1.2, size=32)
   np.testing.assert_allclose(ours.astype(int), theirs.astype(int), atol=1)
 
@@ -55,18 +55,18 @@ def test_a_dot_lands_where_its_point_does(side):
   image[36:41, 42:47] = 255  # round (44, 38)
   box = np.array([40.0, 41.0, side, side])
   size = 48
-  crop = multiview_crops.crop_picture(Image.fromarray(image), box, size=size)
+  crop = camera_crops.crop_picture(Image.fromarray(image), box, size=size)
   mass = crop[..., 0].astype(float)
   y, x = np.mgrid[:size, :size]
   centre = np.array([(mass * x).sum(), (mass * y).sum()]) / mass.sum()
-  expected = multiview_crops.crop_points(np.array([[44.0, 38.0]]), box, size=size)[0]
+  expected = camera_crops.crop_points(np.array([[44.0, 38.0]]), box, size=size)[0]
   np.testing.assert_allclose(centre, expected, atol=0.1)
 
 
 def test_shrunk_pictures_are_means_not_samples():
   image = np.zeros((200, 200, 3), np.uint8)
   image[:, ::2] = 200  # a pattern finer than the crop's pixels
-  crop = multiview_crops.crop_picture(
+  crop = camera_crops.crop_picture(
     Image.fromarray(image), np.array([100.0, 100, 120, 120]), size=16
   )
   np.testing.assert_allclose(crop, 100, atol=12)
@@ -74,16 +74,16 @@ def test_shrunk_pictures_are_means_not_samples():
 
 def test_beyond_the_image_is_black():
   white = Image.fromarray(np.full((20, 20, 3), 255, np.uint8))
-  far = multiview_crops.crop_picture(white, np.array([500.0, 0, 10, 10]), size=8)
+  far = camera_crops.crop_picture(white, np.array([500.0, 0, 10, 10]), size=8)
   assert not far.any()
-  edge = multiview_crops.crop_picture(white, np.array([0.0, 10, 16, 16]), size=16)
+  edge = camera_crops.crop_picture(white, np.array([0.0, 10, 16, 16]), size=16)
   assert not edge[:, :5].any()
   assert (edge[3:13, 10:] == 255).all()
 
 
 def test_a_box_without_area_is_refused():
   with pytest.raises(ValueError, match=r"got the box \(0.0, 0.0, 0.0, 5.0\) at scale"):
-    multiview_crops.crop_picture(
+    camera_crops.crop_picture(
       Image.new("RGB", (9, 9)), np.array([0.0, 0, 0, 5]), size=8
     )
 
@@ -92,17 +92,17 @@ def test_resampled_pictures_move_as_their_points_and_cameras_do():
   rng = np.random.default_rng(4)
   size, n = 64, 3
   points, lens, boxes = scene(rng, n)
-  lens = multiview_crops.crop_intrinsics(lens, boxes, size=size)
+  lens = camera_crops.crop_intrinsics(lens, boxes, size=size)
   zoom, shift = rng.uniform(0.8, 1.3, n), rng.uniform(-6, 6, (n, 2))
   np.testing.assert_allclose(
-    cameras.project(points, multiview_crops.move_intrinsics(lens, size, zoom, shift)),
-    multiview_crops.move_points(cameras.project(points, lens), size, zoom, shift),
+    cameras.project(points, camera_crops.move_intrinsics(lens, size, zoom, shift)),
+    camera_crops.move_points(cameras.project(points, lens), size, zoom, shift),
     atol=1e-9,
   )
   images = np.zeros((n, size, size, 1))
   images[:, 28:33, 34:39] = 1.0  # round (36, 30)
-  moved = multiview_crops.resample(images, zoom, shift)
-  expected = multiview_crops.move_points(
+  moved = camera_crops.resample(images, zoom, shift)
+  expected = camera_crops.move_points(
     np.tile([36.0, 30.0], (n, 1, 1)), size, zoom, shift
   )[:, 0]
   y, x = np.mgrid[:size, :size]
@@ -113,5 +113,5 @@ def test_resampled_pictures_move_as_their_points_and_cameras_do():
 
 def test_resampling_by_nothing_changes_nothing():
   images = np.random.default_rng(5).random((2, 16, 16, 3))
-  same = multiview_crops.resample(images, np.ones(2), np.zeros((2, 2)))
+  same = camera_crops.resample(images, np.ones(2), np.zeros((2, 2)))
   np.testing.assert_allclose(same, images, atol=1e-12)

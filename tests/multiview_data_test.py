@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import data
-from jaxpose import multiview_data
+from jaxpose.data import pose_data
+from jaxpose.data import view_data
+from jaxpose.geometry import cameras
 from tests import multiview_records_test as small
 
 SIZE = 32
@@ -12,12 +12,12 @@ SIZE = 32
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
   where = tmp_path_factory.mktemp("multiview")
-  return data.prepare("synthetic_multiview", builder_config="tiny", data_dir=where)
+  return pose_data.prepare("synthetic_multiview", builder_config="tiny", data_dir=where)
 
 
 @pytest.fixture(scope="module")
 def clips(folder):
-  return multiview_data.load(folder, "train", size=SIZE)
+  return view_data.load(folder, "train", size=SIZE)
 
 
 def project(batch):
@@ -35,7 +35,7 @@ def ragged():
   missing = np.ones((5, 2), bool)
   missing[:, 1] = False
   records = [small.record(3, 1), small.record(5, 2, view_valid=missing)]
-  return multiview_data.from_records(records, 8)
+  return view_data.from_records(records, 8)
 
 
 def test_people_fill_their_crops(clips):
@@ -60,9 +60,9 @@ def test_clips_of_other_lengths_and_rigs_are_filled_up_and_masked():
 
 def test_no_such_split_is_refused(folder):
   with pytest.raises(ValueError, match="has no split 'dev'; it has"):
-    multiview_data.load(folder, "dev", size=8)
+    view_data.load(folder, "dev", size=8)
 
 
 def test_no_records_are_refused():
   with pytest.raises(ValueError, match="got 0 records of the skeletons"):
-    multiview_data.from_records([], 8)
+    view_data.from_records([], 8)

@@ -1,8 +1,8 @@
 import numpy as np
 
-from jaxpose import cameras
-from jaxpose import multiview_calibration as calibration
-from jaxpose import multiview_lens as lens
+from jaxpose.formats import calibration
+from jaxpose.formats import lens
+from jaxpose.geometry import cameras
 
 
 def bent(size=(64, 48)):

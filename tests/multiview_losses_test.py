@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import multiview_losses as losses
+from jaxpose.tasks import view_losses as losses
 from tests import triangulation_test
 
 SHAPE = (2, 3, 4, 5)  # b v t j

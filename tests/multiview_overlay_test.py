@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose import draw
-from jaxpose import multiview_overlay
-from jaxpose import multiview_poses
+from jaxpose.draw import pose_draw
+from jaxpose.draw import view_draw
+from jaxpose.formats import view_poses
 from tests import small_multiview
 
 FRAMES = 6
 
 
-def poses(**changes) -> multiview_poses.MultiviewPoses:
+def poses(**changes) -> view_poses.MultiviewPoses:
   joints, ring = small_multiview.joints(FRAMES), small_multiview.rig()
   points = np.stack([small_multiview.project(c, joints) for c in ring], 1)
-  found = multiview_poses.MultiviewPoses(
+  found = view_poses.MultiviewPoses(
     keypoints_2d=np.float32(points),
     scores=np.ones((FRAMES, 3, 17), np.float32),
     present=np.ones((FRAMES, 3), bool),
@@ -59,12 +59,12 @@ def drawn(path) -> np.ndarray:
 
 def test_a_picture_shows_frames_from_first_to_last(tmp_path):
   reader = Reader()
-  multiview_overlay.picture(tmp_path / "a.png", poses(), reader, columns=3)
+  view_draw.overlay_picture(tmp_path / "a.png", poses(), reader, columns=3)
   assert reader.asked == [0, 2, 5]
   pixels = drawn(tmp_path / "a.png")
   for frame in reader.asked:
     assert share(pixels, [20 * frame / 255] * 3) > 0.02
-  for color in (draw.LEFT, draw.RIGHT):
+  for color in (pose_draw.LEFT, pose_draw.RIGHT):
     assert share(pixels, mpl.colors.to_rgb(color)) > 1e-3
 
 
@@ -75,9 +75,11 @@ def test_2d_poses_lie_on_their_joints_and_missing_views_have_none(tmp_path):
   keypoints = np.full((FRAMES, 3, 17, 2), 70.0, np.float32)
   keypoints[:, 0] = [8.0, 50.0] + 3 * np.random.default_rng(0).random((17, 2))
   found = poses(present=present, keypoints_2d=keypoints, joints_3d=unknown)
-  multiview_overlay.picture(tmp_path / "a.png", found, Reader(), columns=1)
+  view_draw.overlay_picture(tmp_path / "a.png", found, Reader(), columns=1)
   pixels = drawn(tmp_path / "a.png")
-  left = np.abs(pixels.astype(int) - 255 * np.array(mpl.colors.to_rgb(draw.LEFT))) < 12
+  left = (
+    np.abs(pixels.astype(int) - 255 * np.array(mpl.colors.to_rgb(pose_draw.LEFT))) < 12
+  )
   rows, columns = np.nonzero(left.all(-1))
   height, width, _ = pixels.shape
   # The first of five rows of panels: low in the picture, at its left.
@@ -88,7 +90,7 @@ def test_2d_poses_lie_on_their_joints_and_missing_views_have_none(tmp_path):
 
 def test_an_animation_shows_every_frame_on_its_picture(tmp_path):
   reader = Reader()
-  multiview_overlay.animation(tmp_path / "a.gif", poses(axes="camera cam0"), reader)
+  view_draw.overlay_animation(tmp_path / "a.gif", poses(axes="camera cam0"), reader)
   assert reader.asked == list(range(FRAMES))
   with Image.open(tmp_path / "a.gif") as movie:
     assert movie.n_frames == FRAMES
@@ -100,10 +102,10 @@ def test_an_animation_shows_every_frame_on_its_picture(tmp_path):
 def test_files_that_cannot_be_written_are_refused_before_the_work(
   tmp_path, monkeypatch
 ):
-  multiview_overlay.require_writer(tmp_path / "a.png")
+  view_draw.require_writer(tmp_path / "a.png")
   with pytest.raises(ValueError, match=r"expected one ending in \.gif or \.mp4"):
-    multiview_overlay.require_writer(tmp_path / "a.avi")
+    view_draw.require_writer(tmp_path / "a.avi")
   monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
   monkeypatch.setenv("PATH", str(tmp_path))
   with pytest.raises(ImportError, match="written by ffmpeg, which is not installed"):
-    multiview_overlay.require_writer(tmp_path / "a.mp4")
+    view_draw.require_writer(tmp_path / "a.mp4")

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from jaxpose import models
-from jaxpose import triangulation
+from jaxpose.geometry import triangulation
 from jaxpose.models import multiview
-from jaxpose.models import multiview_embeddings
-from jaxpose.models import multiview_parts as parts
-from jaxpose.models import multiview_selection
-from jaxpose.models import multiview_triangulated
-from jaxpose.models import multiview_windows
+from jaxpose.models import multiview_image
+from jaxpose.models import multiview_lifters
+from jaxpose.models import multiview_network as parts
+from jaxpose.models import multiview_relations
 from jaxpose.models.multiview_relations import Relations
 from jaxpose.models.multiview_relations import drop_views
 from tests import multiview_testing as small
@@ -67,7 +66,7 @@ def test_every_variant_traces_at_full_size(variant, millions):
   n = module.grid[0] * module.grid[1]
   counts = [n]
   for keep in module.keep:
-    counts.append(multiview_selection.keep_count(counts[-1], keep))
+    counts.append(multiview_image.keep_count(counts[-1], keep))
   expected = {
     "keypoints_2d": ((17, 2), "float32"),
     "keypoints_2d_spatial": ((17, 2), "float32"),
@@ -97,7 +96,7 @@ def test_every_variant_traces_at_full_size(variant, millions):
   ],
 )
 def test_kept_patches_are_the_share_rounded_up(count, keep, left):
-  assert multiview_selection.keep_count(count, keep) == left
+  assert multiview_image.keep_count(count, keep) == left
 
 
 # Fields.
@@ -182,23 +181,23 @@ def test_missing_cameras_are_refused(view):
 
 def test_windows_are_cut_and_joined():
   x = draw(2, 6, 4, 3)
-  windows = multiview_windows.partition(x, 2)
+  windows = multiview_image.partition(x, 2)
   assert windows.shape == (12, 4, 3)
   np.testing.assert_array_equal(windows[3], x[0, 2:4, 2:4].reshape(4, 3))
-  back = multiview_windows.unpartition(windows, 2, 6, 4)
+  back = multiview_image.unpartition(windows, 2, 6, 4)
   np.testing.assert_array_equal(back, x)
 
 
 def test_relative_positions_of_a_small_window_are_the_middle_of_the_table():
-  index = multiview_windows.relative_index(2, 3)
+  index = multiview_image.relative_index(2, 3)
   rows, columns = np.divmod(index, 5)
   np.testing.assert_array_equal(rows[:, 0] - 2, [0, 0, 1, 1])
   np.testing.assert_array_equal(columns[0] - 2, [0, -1, 0, -1])
 
 
 def test_a_grid_within_one_window_is_not_shifted():
-  assert multiview_windows.window_mask(3, 3, 3, 0, (3, 3)) is None
-  plain, shifted = (multiview_windows.WindowBlock(1, 4, s) for s in (0, 2))
+  assert multiview_image.window_mask(3, 3, 3, 0, (3, 3)) is None
+  plain, shifted = (multiview_image.WindowBlock(1, 4, s) for s in (0, 2))
   x = draw(1, 3, 3, 4)
   variables = small.randomised(
     jax.eval_shape(lambda: plain.init(jax.random.key(0), x, False))
@@ -209,7 +208,7 @@ def test_a_grid_within_one_window_is_not_shifted():
 
 def test_merging_puts_squares_of_patches_together():
   x = draw(1, 4, 6, 2)
-  merge = multiview_windows.PatchMerging()
+  merge = multiview_image.PatchMerging()
   variables = small.randomised(jax.eval_shape(lambda: merge.init(jax.random.key(0), x)))
   base = merge.apply(variables, x)
   assert base.shape == (1, 2, 3, 4)
@@ -222,24 +221,24 @@ def test_merging_puts_squares_of_patches_together():
 def test_equal_scores_keep_the_first_patches():
   n, k, c = 2, 6, 3
   index = jnp.broadcast_to(jnp.arange(k, dtype=jnp.int32)[None], (n, k))
-  tokens = multiview_selection.Tokens(draw(n, 1, c), draw(n, k, c), index, None)
+  tokens = multiview_image.Tokens(draw(n, 1, c), draw(n, k, c), index, None)
   scores = jnp.asarray([[0.0, 1, 0, 0, 1, 0], [2, 2, 2, 2, 2, 2]])
-  got = multiview_selection.select(tokens, scores, 3)
+  got = multiview_image.select(tokens, scores, 3)
   np.testing.assert_array_equal(got.kept, [[0, 1, 4], [0, 1, 2]])
   np.testing.assert_array_equal(
     got.patches[0], tokens.patches[0, np.asarray([0, 1, 4])]
   )
   assert got.queries is tokens.queries
-  fused = multiview_selection.select(tokens, scores[1:].repeat(2, 0), 3, fuse=True)
+  fused = multiview_image.select(tokens, scores[1:].repeat(2, 0), 3, fuse=True)
   expected = tokens.patches[:, 3:].mean(1)
   np.testing.assert_allclose(fused.queries[:, 1], expected, atol=1e-6)
 
 
 def test_the_supervised_score_keeps_what_it_was_taught():
   """A patch token that the relevance layer likes stays, whatever attention says."""
-  block = multiview_selection.GlobalBlock(2, 1, keep=0.25)
+  block = multiview_image.GlobalBlock(2, 1, keep=0.25)
   index = jnp.broadcast_to(jnp.arange(8, dtype=jnp.int32)[None], (3, 8))
-  tokens = multiview_selection.Tokens(draw(3, 1, 4), draw(3, 8, 4), index, None)
+  tokens = multiview_image.Tokens(draw(3, 1, 4), draw(3, 8, 4), index, None)
   shapes = jax.eval_shape(lambda: block.init(jax.random.key(0), tokens, False))
   variables = small.randomised(shapes)
   out, relevance = block.apply(variables, tokens, False)
@@ -338,8 +337,8 @@ def test_rotary_positions_know_order_and_only_differences():
 def test_camera_features_ignore_where_the_world_and_padding_views_are():
   x = small.inputs(b=1)
   present = x["view_mask"].at[0, 2].set(False)
-  rig = multiview_embeddings.Cameras(*(x[key] for key in small.CAMERAS))
-  base = multiview_embeddings.camera_features(rig, present, False)
+  rig = multiview_relations.Cameras(*(x[key] for key in small.CAMERAS))
+  base = multiview_relations.camera_features(rig, present, False)
   np.testing.assert_allclose(
     base[0, :2, :, :6],
     np.asarray(rig.rotation)[0, :2, :2].reshape(2, 1, 6).repeat(4, 1),
@@ -349,10 +348,10 @@ def test_camera_features_ignore_where_the_world_and_padding_views_are():
   np.testing.assert_allclose(centres.sum(0), 0, atol=1e-5)
   np.testing.assert_allclose((centres**2).sum(1).mean(), 1, atol=1e-5)
   moved = rig._replace(position=3 * rig.position.at[0, 2].set(77.0) + 5)
-  other = multiview_embeddings.camera_features(moved, present, False)
+  other = multiview_relations.camera_features(moved, present, False)
   np.testing.assert_allclose(other[0, :2], base[0, :2], atol=1e-4)
   one = jax.tree.map(lambda a: a[:, :1], rig)
-  alone = multiview_embeddings.camera_features(one, present[:, :1], True)
+  alone = multiview_relations.camera_features(one, present[:, :1], True)
   np.testing.assert_array_equal(alone[..., 6:9], np.zeros((1, 1, 4, 3)))
 
 
@@ -391,7 +390,7 @@ def test_a_stream_of_kept_tokens_gives_what_the_whole_clip_does():
   module = small.build(causal=True)
   x = small.inputs()
   whole = small.run(module, x)
-  rig = multiview_embeddings.Cameras(*(x[key] for key in small.CAMERAS))
+  rig = multiview_relations.Cameras(*(x[key] for key in small.CAMERAS))
 
   def seen(start, stop):
     at = slice(start, stop)
@@ -520,13 +519,13 @@ def test_a_lifter_weights_the_lines_and_at_first_all_alike():
 
 def test_misfits_are_how_far_a_view_is_beside_the_point():
   given, _ = seen_exactly()
-  seen = multiview_embeddings.as_cameras(*(given[key] for key in small.CAMERAS))
+  seen = multiview_relations.as_cameras(*(given[key] for key in small.CAMERAS))
   points, mask = given["keypoints_2d"], given["view_mask"]
-  met = multiview_triangulated.nearest(points, given["scores"], mask, seen)
-  apart = multiview_triangulated.misfit(met, points, mask, seen)
+  met = multiview_lifters.nearest(points, given["scores"], mask, seen)
+  apart = multiview_lifters.misfit(met, points, mask, seen)
   np.testing.assert_allclose(apart, 0, atol=1e-4)
   moved = points.at[:, 0, :, 2].add(0.25)
-  apart = np.asarray(multiview_triangulated.misfit(met, moved, mask, seen))
+  apart = np.asarray(multiview_lifters.misfit(met, moved, mask, seen))
   np.testing.assert_allclose(apart[0, 0, :, 2], -0.25, atol=1e-4)
   np.testing.assert_allclose(np.delete(apart[0], 2, 2), 0, atol=1e-4)
   np.testing.assert_array_equal(apart[1], 0)  # one view alone has no points
@@ -550,7 +549,7 @@ def test_poses_of_all_cameras_are_averaged_in_world_axes():
 def test_gradients_reach_the_2d_network_if_asked(lifter_gradient):
   module = small.build(lifter_gradient=lifter_gradient)
   x, variables = small.inputs(t=2), small.start(module)
-  rig = multiview_embeddings.Cameras(*(x[key] for key in small.CAMERAS))
+  rig = multiview_relations.Cameras(*(x[key] for key in small.CAMERAS))
 
   def loss(points):
     rest = (jnp.ones((2, 3, 2, 5)), x["view_mask"], rig)
@@ -571,7 +570,7 @@ def test_remat_is_of_every_block_and_leaves_the_gradients():
     names = [str(equation.primitive) for equation in program.eqns]
     again = sum(name in ("checkpoint", "remat", "remat2") for name in names)
     assert again == 6 * remat  # 2 of windows, 2 global, 1 of relations and the lifter
-    spatial = parts.spatial(module)
+    spatial = parts.make_spatial(module)
     params = small.start(module)["params"]["spatial"]
 
     def loss(params, spatial=spatial):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxpose import multiview_placing
+from jaxpose.predict import views_network
 from tests import small_multiview
 
 FRAMES = 11
@@ -18,9 +18,7 @@ def place(points, weights=None, views=3):
   weights = np.ones(rays.shape[:-1]) if weights is None else weights
   rotation = np.stack([c.rotation for c in ring])
   position = np.stack([c.position for c in ring])
-  found = multiview_placing.root(
-    joints - joints[:, :1], rays, weights, rotation, position
-  )
+  found = views_network.root(joints - joints[:, :1], rays, weights, rotation, position)
   return np.linalg.norm(found - joints[:, 0], axis=-1)
 
 

@@ -9,13 +9,12 @@ import pytest
 
 from jaxpose import evaluate
 from jaxpose import models
-from jaxpose import multiview_motion
-from jaxpose import multiview_protocols
-from jaxpose import multiview_scoring
-from jaxpose import multiview_tables
-from jaxpose import pretrained
 from jaxpose import runtime
+from jaxpose.data import view_motion
 from jaxpose.models import multiview
+from jaxpose.tasks import view_scoring
+from jaxpose.tasks import view_tables
+from jaxpose.weights import pretrained
 from tests import multiview_testing
 from tests import small_data
 
@@ -26,17 +25,17 @@ NAMES = ("h36m_multiview", "h36m_multiview_every64")
 def data():
   """Two motions of 90 and 20 frames, cut into clips of 16."""
   records = small_data.records((90, 20), num_cameras=2)
-  return multiview_motion.from_records(records, frames=4)
+  return view_motion.from_records(records, frames=4)
 
 
 @pytest.fixture(scope="module")
 def truth(data):
-  return multiview_tables.truth(data, data.clips["frame_mask"])
+  return view_tables.truth(data, data.clips["frame_mask"])
 
 
 def test_clips_that_continue_one_another_are_one_sequence(truth, data):
   joints = data.clips["joints_3d"]
-  items = multiview_protocols.sequences(truth, joints, joints)
+  items = view_tables.protocol_sequences(truth, joints, joints)
   # What is shorter than a window, two frames at the end of the first, is left out.
   assert [len(item.pred) for item in items] == [90, 20]
   np.testing.assert_array_equal(items[0].frame_ids, np.arange(90))
@@ -48,7 +47,7 @@ def test_clips_that_continue_one_another_are_one_sequence(truth, data):
 def test_other_recordings_and_gaps_are_not_joined(data):
   first = data.sources[0]
   follows = data.sources[1]
-  joined = multiview_protocols._continues
+  joined = view_tables._continues
   assert joined(first, follows)
   assert not joined(first, follows._replace(subject="other"))
   assert not joined(first, follows._replace(frame_ids=(17, 18)))
@@ -60,7 +59,7 @@ def test_numbers_are_those_of_the_poses(truth, data):
   joints = data.clips["joints_3d"] - data.clips["joints_3d"][:, :, :1]
   joints = joints + np.asarray([0.02, 0, 0]) * (np.arange(17) > 0)[:, None]
   where = data.clips["joints_3d"] + np.asarray([0, 0, 0.03])
-  found = multiview_protocols.results(truth, NAMES, joints, where)
+  found = view_tables.protocol_results(truth, NAMES, joints, where)
   every = found["h36m_multiview"]
   assert every.totals["mpjpe"] == pytest.approx(20 * 16 / 17, rel=1e-4)
   assert every.totals["absolute_mpjpe"] == pytest.approx(30, rel=1e-4)
@@ -71,29 +70,29 @@ def test_numbers_are_those_of_the_poses(truth, data):
 
 def test_without_a_place_there_is_no_absolute_error(truth, data):
   joints = data.clips["joints_3d"] - data.clips["joints_3d"][:, :, :1]
-  found = multiview_protocols.results(truth, NAMES, joints)
+  found = view_tables.protocol_results(truth, NAMES, joints)
   assert "absolute_mpjpe" not in found["h36m_multiview"].totals
   somewhere = data.clips["joints_3d"].copy()
   somewhere[0, 3] = np.nan
-  found = multiview_protocols.results(truth, NAMES, joints, somewhere)
+  found = view_tables.protocol_results(truth, NAMES, joints, somewhere)
   assert "absolute_mpjpe" not in found["h36m_multiview"].totals
 
 
 def test_the_setting_tells_what_a_number_depends_on(data):
-  told = multiview_protocols.setting(data, 4, causal=True, keypoints="true 2D")
+  told = view_tables.setting(data, 4, causal=True, keypoints="true 2D")
   assert told == (
     "Boxes: the 2D joints of the data. 2D: true 2D. T = 4 frames at 50 per second, "
     "causal; each frame is predicted once, wherever in the window it is. V = 2 views "
     "unless said otherwise. No flip."
   )
-  told = multiview_protocols.setting(data, 8, causal=True, keypoints="true 2D")
+  told = view_tables.setting(data, 8, causal=True, keypoints="true 2D")
   assert told.endswith("No flip. 4 frames of clips shorter than T are not scored.")
   sources = [
     source._replace(box_source="masks" if i else "")
     for i, source in enumerate(data.sources)
   ]
   mixed = dataclasses.replace(data, sources=tuple(sources))
-  told = multiview_protocols.setting(mixed, 1, causal=False, keypoints="its own")
+  told = view_tables.setting(mixed, 1, causal=False, keypoints="its own")
   others = len(sources) - 1
   assert told.startswith(
     f"Boxes: as the data has them (1 clips), masks ({others} clips). 2D: its own. T = "
@@ -109,7 +108,7 @@ def weights(tmp_path, monkeypatch):
   module = models.build(**model)
   example = multiview.example(module, 4)
   shapes = jax.eval_shape(module.init, jax.random.key(0), **example)
-  inputs = ("keypoints_input", "scores_input", "view_mask", *multiview_scoring.CAMERAS)
+  inputs = ("keypoints_input", "scores_input", "view_mask", *view_scoring.CAMERAS)
   loaded = pretrained.make(
     model,
     multiview_testing.randomised(shapes),

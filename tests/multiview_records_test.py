@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import multiview_records
 from jaxpose import skeletons
+from jaxpose.data import view_records
+from jaxpose.geometry import cameras
 
 SKELETON = skeletons.get("h36m17")
 
@@ -22,7 +22,7 @@ def rig(views=2, **changes):
 
 def record(t=2, v=2, **changes):
   """A record of grey pictures."""
-  picture = multiview_records.encode(np.full((24, 32, 3), 90, np.uint8))
+  picture = view_records.encode(np.full((24, 32, 3), 90, np.uint8))
   arguments = dict(
     images=[picture] * (t * v),
     rig=rig(v),
@@ -32,7 +32,7 @@ def record(t=2, v=2, **changes):
     skeleton=SKELETON,
     sequence="walk",
   )
-  return multiview_records.record(**(arguments | changes))
+  return view_records.record(**(arguments | changes))
 
 
 def test_what_is_not_known_is_zero_and_marked():
@@ -57,19 +57,19 @@ def test_keypoints_are_all_known_and_seen_unless_said():
 
 
 def test_keys_are_those_of_the_features():
-  assert set(record()) == set(multiview_records.features(SKELETON))
+  assert set(record()) == set(view_records.features(SKELETON))
 
 
 def test_pictures_come_back_nearly_as_they_were():
   y, x = np.mgrid[:48, :64]
   image = np.stack([3 * x, 4 * y, 128 + 0 * x], -1).astype(np.uint8)
-  again = np.asarray(multiview_records.decode(multiview_records.encode(image)))
+  again = np.asarray(view_records.decode(view_records.encode(image)))
   np.testing.assert_allclose(again.astype(int), image.astype(int), atol=8)
 
 
 def test_bytes_that_are_no_picture_are_refused():
   with pytest.raises(ValueError, match="got 5 bytes that are no picture"):
-    multiview_records.decode(b"hello")
+    view_records.decode(b"hello")
 
 
 def test_shapes_that_do_not_fit_are_refused():

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxpose import multiview_batches
-from jaxpose import multiview_rigs
 from jaxpose import skeletons
-from jaxpose import triangulation
+from jaxpose.data import view_transforms
+from jaxpose.geometry import triangulation
+from jaxpose.tasks import view_batches
 
 H36M = skeletons.get("h36m17")
 
@@ -48,8 +48,8 @@ def standing(b=2, t=3, v=4, size=64):
 
 
 def test_new_cameras_see_the_joints_where_they_are():
-  windows = multiview_rigs.film(jax.random.key(0), standing(), H36M)
-  batch = multiview_batches.with_targets(windows, H36M)
+  windows = view_transforms.film(jax.random.key(0), standing(), H36M)
+  batch = view_batches.with_targets(windows, H36M)
   rays = triangulation.crop_rays(batch["keypoints_2d"], batch["crop_intrinsics"])
   points, valid = triangulation.triangulate(
     jnp.swapaxes(rays, 1, 2),
@@ -62,16 +62,16 @@ def test_new_cameras_see_the_joints_where_they_are():
 
 
 def test_some_views_miss_the_person_for_some_frames():
-  windows = multiview_rigs.film(jax.random.key(0), standing(400, 8), H36M)
+  windows = view_transforms.film(jax.random.key(0), standing(400, 8), H36M)
   mask = np.asarray(windows["view_mask"])
-  assert 0.01 < 1 - mask.mean() < multiview_rigs.LEAVES
+  assert 0.01 < 1 - mask.mean() < view_transforms.LEAVES
   assert (mask.any(1) & ~mask.all(1)).any()
 
 
 def test_other_places_of_joints_show_in_2d_alone():
   windows = standing(20, 4)
   exact, moved = (
-    multiview_rigs.film(jax.random.key(0), windows, H36M, places)
+    view_transforms.film(jax.random.key(0), windows, H36M, places)
     for places in (0.0, 1.0)
   )
   np.testing.assert_array_equal(exact["joints_3d"], moved["joints_3d"])
@@ -82,8 +82,8 @@ def test_other_places_of_joints_show_in_2d_alone():
 
 def test_exchanged_sides_take_their_scores_along():
   points = jnp.tile(jnp.linspace(-0.8, 0.8, 17)[:, None], (64, 2, 8, 1, 2))
-  plain, sure = multiview_batches.detected(jax.random.key(0), points, H36M)
-  found, scores = multiview_batches.detected(jax.random.key(0), points, H36M, swaps=0.2)
+  plain, sure = view_batches.detected(jax.random.key(0), points, H36M)
+  found, scores = view_batches.detected(jax.random.key(0), points, H36M, swaps=0.2)
   swapped = np.asarray((found != plain).any(-1))
   assert 0.02 < swapped.mean() < 0.4
   for got, before in ((found, plain), (scores[..., None], sure[..., None])):
@@ -95,8 +95,8 @@ def test_exchanged_sides_take_their_scores_along():
 def test_hidden_joints_are_guessed_and_not_sure():
   points = jnp.tile(jnp.linspace(-0.8, 0.8, 17)[:, None], (64, 2, 8, 1, 1))
   points = jnp.broadcast_to(points, (64, 2, 8, 17, 2))
-  plain, _ = multiview_batches.detected(jax.random.key(0), points, H36M)
-  found, sure = multiview_batches.detected(jax.random.key(0), points, H36M, hidden=0.2)
+  plain, _ = view_batches.detected(jax.random.key(0), points, H36M)
+  found, sure = view_batches.detected(jax.random.key(0), points, H36M, hidden=0.2)
   hidden = np.asarray((found != plain).any(-1))
   assert 0.15 < hidden.mean() < 0.25
   sure = np.asarray(sure)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from jaxpose import evaluate
-from jaxpose import multiview_data
-from jaxpose import multiview_draw
-from jaxpose import multiview_scoring
-from jaxpose import multiview_tables
-from jaxpose.scoring import Evaluation
+from jaxpose.data import view_data
+from jaxpose.draw import view_draw
+from jaxpose.tasks import view_scoring
+from jaxpose.tasks import view_tables
+from jaxpose.tasks.scoring import Evaluation
 from tests import multiview_motion_test as motion
 
 LIFTER = (
   *("keypoints_input", "scores_input", "view_mask"),
-  *multiview_scoring.CAMERAS,
+  *view_scoring.CAMERAS,
 )
-WHOLE = ("images", "view_mask", *multiview_scoring.CAMERAS)
+WHOLE = ("images", "view_mask", *view_scoring.CAMERAS)
 NAMES = ("cmu_p1", "cmu_p2")
 
 
@@ -69,11 +69,11 @@ def pictured(clips, size=8):
   for key in ("keypoints_2d", "intrinsics"):
     found[key] = found[key] * (size / motion.SIZE)
   found["images"] = np.full((*lead, size, size, 3), 90, np.uint8)
-  return multiview_data.MultiviewData(found, clips.sources, clips.skeleton, clips.scale)
+  return view_data.MultiviewData(found, clips.sources, clips.skeleton, clips.scale)
 
 
 def run(module, data, inputs, window=4, detector=False, **options):
-  scorer = multiview_scoring.MultiviewScorer(
+  scorer = view_scoring.MultiviewScorer(
     module, lambda *_: data, window=window, inputs=inputs, batch_size=4
   )
   variables = dict(params=dict(bias=np.zeros((1, 1, 1, 1), np.float32)))
@@ -81,10 +81,10 @@ def run(module, data, inputs, window=4, detector=False, **options):
 
 
 def test_choices_go_from_single_views_to_all():
-  chosen = multiview_scoring.subsets(3)
+  chosen = view_scoring.subsets(3)
   assert chosen == [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
-  assert multiview_scoring.subsets(6)[-1] == (0, 1, 2, 3, 4, 5)
-  assert {len(choice) for choice in multiview_scoring.subsets(6)} == {1, 2, 3, 4, 6}
+  assert view_scoring.subsets(6)[-1] == (0, 1, 2, 3, 4, 5)
+  assert {len(choice) for choice in view_scoring.subsets(6)} == {1, 2, 3, 4, 6}
 
 
 def test_clips_that_are_all_shorter_than_the_window_are_refused(clips):
@@ -159,7 +159,7 @@ def test_2d_errors_are_in_pixels_of_the_image_and_shares_of_the_box(clips, tmp_p
   mean = scored.rows["mean pose"]
   assert mean["keypoints_box"] < row["keypoints_box"]
   assert "lifter on noisy true 2D" in scored.rows
-  multiview_draw.comparison(tmp_path / "p.png", scored, "title", columns=2)
+  view_draw.comparison(tmp_path / "p.png", scored, "title", columns=2)
   assert (tmp_path / "p.png").stat().st_size > 5000
 
 
@@ -183,14 +183,14 @@ def test_no_cameras_means_poses_in_the_axes_of_the_first_view(clips):
 def test_recall_of_nothing_visible_is_whole(clips):
   data = pictured(clips)
   data.clips["visible"] = np.zeros_like(data.clips["visible"])
-  truth = multiview_tables.truth(data, data.clips["frame_mask"])
+  truth = view_tables.truth(data, data.clips["frame_mask"])
   kept = np.zeros((*data.clips["view_mask"].shape, 1), np.int32)
-  assert multiview_tables.kept_recall(truth, kept, (2, 2)) == 1.0
+  assert view_tables.kept_recall(truth, kept, (2, 2)) == 1.0
 
 
 def test_dropped_patches_are_dimmed():
   image = np.full((4, 4, 3), 100, np.uint8)
-  made = multiview_draw.kept_picture(image, np.asarray([0, 3]), (2, 2))
+  made = view_draw.kept_picture(image, np.asarray([0, 3]), (2, 2))
   assert (made[:2, :2] == 100).all()
   assert (made[2:, 2:] == 100).all()
   assert made[:2, 2:].max() < 50
@@ -222,7 +222,7 @@ def test_without_3d_the_pictures_are_scored_alone_and_it_is_said(clips, tmp_path
   text = evaluate.report_text(scored, Evaluation("test", NAMES), "mine")
   assert "2D (px)" in text
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(multiview_draw, "comparison", lambda *_: 1 / 0)
+    patch.setattr(view_draw, "comparison", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
       evaluate.write_report(tmp_path / "o", scored, Evaluation("test"), "mine")
   # What is cut short has no scores, and can be written again.
@@ -257,7 +257,7 @@ def test_what_knows_nothing_to_compare_with_is_refused(clips):
 
 @pytest.mark.parametrize("options", [dict(flip=True), dict(every=2)])
 def test_averaging_and_strides_are_refused(clips, options):
-  scorer = multiview_scoring.MultiviewScorer(
+  scorer = view_scoring.MultiviewScorer(
     Lifter(), lambda *_: clips, window=4, inputs=LIFTER
   )
   with pytest.raises(ValueError, match="expected False and 1: clips of several views"):
@@ -268,7 +268,7 @@ def test_averaging_and_strides_are_refused(clips, options):
 def test_a_detector_is_refused_where_other_cameras_cannot_be_told(clips, lacking):
   module = Network() if lacking == "lifter" else Lifter()
   inputs = LIFTER[:3] if lacking == "cameras" else LIFTER
-  scorer = multiview_scoring.MultiviewScorer(
+  scorer = view_scoring.MultiviewScorer(
     module, lambda *_: clips, window=4, inputs=inputs
   )
   with pytest.raises(ValueError, match="got detector=True, expected False: of several"):
@@ -277,7 +277,7 @@ def test_a_detector_is_refused_where_other_cameras_cannot_be_told(clips, lacking
 
 def test_devices_share_a_batch(clips):
   mesh = jax.sharding.Mesh(np.asarray(jax.devices()), ("data",))
-  scorer = multiview_scoring.MultiviewScorer(
+  scorer = view_scoring.MultiviewScorer(
     Lifter(), lambda *_: clips, window=4, inputs=LIFTER, mesh=mesh, batch_size=4
   )
   variables = dict(params=dict(bias=np.zeros((1, 1, 1, 1), np.float32)))

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from jaxpose import multiview_crops
 from jaxpose import predict
-from jaxpose import predict_views
+from jaxpose.geometry import camera_crops
+from jaxpose.predict import views_network
 from tests import small_multiview
 from tests.small_multiview import WINDOW
 
@@ -92,7 +92,7 @@ def test_the_place_in_the_world_is_that_of_the_clip(stream, monkeypatch):
   ring, joints = small_multiview.rig(), small_multiview.joints(FRAMES)
   boxes = small_multiview.boxes(FRAMES)
   points = np.stack([small_multiview.project(c, joints) for c in ring], 1)
-  units = multiview_crops.crop_points(points, boxes, size=24) / 12 - 1
+  units = camera_crops.crop_points(points, boxes, size=24) / 12 - 1
 
   def relate(setup, memory, starts, rig, reference):
     frame = stream.frame
@@ -106,7 +106,7 @@ def test_the_place_in_the_world_is_that_of_the_clip(stream, monkeypatch):
     found["joints_3d"][0, row] = joints[frame] - joints[frame, :1]
     return found
 
-  monkeypatch.setattr(predict_views, "relate", relate)
+  monkeypatch.setattr(views_network, "relate", relate)
   stream.reset()
   for frame in range(FRAMES):
     stream.frame = frame
@@ -134,13 +134,13 @@ def test_missing_views_may_be_none(stream):
 
 def test_each_image_is_encoded_once(stream, monkeypatch):
   seen = []
-  original = predict_views.remember
+  original = views_network.remember
 
   def remember(setup, memory, images, *args):
     seen.append(images.shape[:2])
     return original(setup, memory, images, *args)
 
-  monkeypatch.setattr(predict_views, "remember", remember)
+  monkeypatch.setattr(views_network, "remember", remember)
   through(stream, small_multiview.pictures(FRAMES), small_multiview.boxes(FRAMES))
   assert seen == [(3, 1)] * FRAMES
   frames = [a.shape[1] for a in stream._memory.tokens.values()]

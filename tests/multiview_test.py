@@ -8,12 +8,11 @@ import pytest
 
 from jaxpose import geometry
 from jaxpose import metrics
-from jaxpose import multiview_losses as losses
 from jaxpose.models import multiview
-from jaxpose.models import multiview_parts as parts
-from jaxpose.models import multiview_spatial
-from jaxpose.models import multiview_windows
-from jaxpose.models.multiview_embeddings import Cameras
+from jaxpose.models import multiview_image
+from jaxpose.models import multiview_network as parts
+from jaxpose.models.multiview_relations import Cameras
+from jaxpose.tasks import view_losses as losses
 from tests import multiview_testing as small
 from tests import triangulation_test
 
@@ -117,7 +116,7 @@ def test_6_dropping_patches_equals_hiding_them(score, fuse):
   """Outputs and gradients of the module that selects."""
   fields = dict(score=score, fuse_token=fuse)
   gather, hide = (
-    parts.spatial(small.build(**fields, drop=drop)) for drop in ("gather", "mask")
+    parts.make_spatial(small.build(**fields, drop=drop)) for drop in ("gather", "mask")
   )
   grid = jnp.asarray(np.random.default_rng(0).normal(size=(4, 6, 6, 12)), jnp.float32)
   shapes = jax.eval_shape(lambda: gather.init(jax.random.key(0), grid, train=False))
@@ -165,7 +164,7 @@ def test_7_one_compilation_serves_all_inputs_of_a_shape():
 @pytest.mark.parametrize("side", [6, 7])
 def test_8_tokens_that_wrap_round_the_grid_do_not_mix(side):
   """A window of 3, shifted by 1: who depends on whom is who is near in the image."""
-  block = multiview_windows.WindowBlock(1, 3, 1)
+  block = multiview_image.WindowBlock(1, 3, 1)
   x = jnp.asarray(np.random.default_rng(0).normal(size=(1, side, side, 4)), jnp.float32)
   shapes = jax.eval_shape(lambda: block.init(jax.random.key(0), x, False))
   variables = small.randomised(shapes)
@@ -181,26 +180,26 @@ def test_8_tokens_that_wrap_round_the_grid_do_not_mix(side):
 
 
 def test_9_soft_argmax_of_one_patch_is_its_centre():
-  centres = multiview_spatial.patch_centres(4, 6, 8)
+  centres = multiview_image.patch_centres(4, 6, 8)
   n, (k, _) = 3, centres.shape
   key = jnp.broadcast_to(jnp.eye(k)[None], (n, k, k))
   chosen = np.random.default_rng(0).integers(0, k, (n, 5))
   query = 1000 * jax.nn.one_hot(chosen, k)
   at = jnp.broadcast_to(jnp.asarray(centres)[None], (n, k, 2))
-  places, weights = multiview_spatial.soft_argmax(query, key, at)
+  places, weights = multiview_image.soft_argmax(query, key, at)
   np.testing.assert_allclose(places, centres[chosen], atol=1e-6)
   np.testing.assert_allclose(weights, jax.nn.one_hot(chosen, k), atol=1e-6)
   # Hidden patches are not looked at.
   mask = jnp.ones((n, k), bool).at[:, chosen[0, 0]].set(False)
-  _, weights = multiview_spatial.soft_argmax(query, key, at, mask)
+  _, weights = multiview_image.soft_argmax(query, key, at, mask)
   assert (np.asarray(weights)[..., chosen[0, 0]] == 0).all()
 
 
 def test_9_patch_centres_are_the_middle_of_their_pixels():
-  # As in jaxpose.crops: pixel u of a crop of n is at 2 u / n - 1.
+  # As in jaxpose.geometry.crops: pixel u of a crop of n is at 2 u / n - 1.
   units = 2 * np.arange(24) / 24 - 1
   expected = units.reshape(6, 4).mean(1)
-  got = multiview_spatial.patch_centres(6, 6, 4).reshape(6, 6, 2)
+  got = multiview_image.patch_centres(6, 6, 4).reshape(6, 6, 2)
   np.testing.assert_allclose(got[2, :, 0], expected, atol=1e-6)
   np.testing.assert_allclose(got[:, 3, 1], expected, atol=1e-6)
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxpose import cameras
+from jaxpose.geometry import cameras
 from jaxpose.models import multiview
 
 SMALL = dict(

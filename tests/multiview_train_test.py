@@ -6,16 +6,16 @@ import signal
 import numpy as np
 import pytest
 
-from jaxpose import data
 from jaxpose import evaluate
 from jaxpose import train
+from jaxpose.data import pose_data
 from tests import small_runs
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
   folder = tmp_path_factory.mktemp("tensorflow_datasets")
-  data.prepare("synthetic_multiview", builder_config="tiny", data_dir=folder)
+  pose_data.prepare("synthetic_multiview", builder_config="tiny", data_dir=folder)
   return folder
 
 

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from jaxpose.newest import Newest
+from jaxpose.predict.live_source import Newest
 
 
 def test_a_slow_reader_gets_what_is_new_and_can_count_what_it_missed():

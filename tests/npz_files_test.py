@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxpose import npz_files
+from jaxpose.files import whole_files
 
 
 @pytest.fixture
@@ -17,11 +17,11 @@ def path(tmp_path):
 def refused(path, reason=""):
   sentence = rf"{path.name} cannot be read \(.*{reason}.* is truncated or not an .npz"
   with pytest.raises(ValueError, match=sentence):
-    npz_files.load(path, "save")
+    whole_files.load_npz(path, "save")
 
 
 def test_all_arrays_are_read(path):
-  found = npz_files.load(path, "save")
+  found = whole_files.load_npz(path, "save")
   assert sorted(found) == ["name", "x"]
   assert found["x"].shape == (40, 3)
 
@@ -44,4 +44,4 @@ def test_files_of_other_kinds_are_refused(tmp_path):
   np.savez(path, x=np.asarray([{}], object))
   refused(path, "pickle")
   with pytest.raises(FileNotFoundError, match=r"no file .*c\.npz, expected one that s"):
-    npz_files.load(tmp_path / "c.npz", "save")
+    whole_files.load_npz(tmp_path / "c.npz", "save")

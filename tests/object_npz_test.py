@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxpose import object_npz
+from jaxpose.files import object_npz
 
 
 def content():

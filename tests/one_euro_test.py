@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxpose import one_euro
+from jaxpose.motion import one_euro
 
 
 def track(points, seen=None, scale=100.0, rate=50.0):

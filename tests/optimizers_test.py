@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxpose import optimizers
+from jaxpose.train import optimizers
 
 pytestmark = pytest.mark.numeric
 

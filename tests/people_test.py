@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import people
 from jaxpose import skeletons
+from jaxpose.data import people
 
 H36M = skeletons.get("h36m17")
 KEY = jax.random.key(0)

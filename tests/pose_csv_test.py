@@ -3,8 +3,8 @@ import csv
 import numpy as np
 import pytest
 
-from jaxpose import pose_csv
 from jaxpose import skeletons
+from jaxpose.formats import pose_files
 
 H36M = skeletons.get("h36m17")
 
@@ -16,7 +16,7 @@ def joints(frames=4):
 @pytest.mark.parametrize(("unit", "scale"), [("m", 1), ("cm", 100), ("mm", 1000)])
 def test_the_table_holds_every_number_under_its_name_and_unit(tmp_path, unit, scale):
   poses = joints()
-  path = pose_csv.save(tmp_path / "a.csv", poses, H36M, 25, unit=unit)
+  path = pose_files.save_csv(tmp_path / "a.csv", poses, H36M, 25, unit=unit)
   with path.open(newline="") as file:
     rows = list(csv.DictReader(file))
   assert len(rows) == len(poses)
@@ -33,7 +33,7 @@ def test_the_table_holds_every_number_under_its_name_and_unit(tmp_path, unit, sc
 def test_missing_joints_are_empty_cells(tmp_path):
   poses = joints()
   poses[2, 3] = np.nan
-  path = pose_csv.save(tmp_path / "a.csv", poses, H36M, 25)
+  path = pose_files.save_csv(tmp_path / "a.csv", poses, H36M, 25)
   with path.open(newline="") as file:
     rows = list(csv.DictReader(file))
   empty = [(i, k) for i, row in enumerate(rows) for k, v in row.items() if v == ""]
@@ -41,12 +41,12 @@ def test_missing_joints_are_empty_cells(tmp_path):
 
 
 def test_nothing_is_overwritten_unasked(tmp_path):
-  path = pose_csv.save(tmp_path / "a.csv", joints(), H36M, 25)
+  path = pose_files.save_csv(tmp_path / "a.csv", joints(), H36M, 25)
   old = path.read_bytes()
   with pytest.raises(FileExistsError, match="exists and is not overwritten"):
-    pose_csv.save(path, joints(2), H36M, 25)
+    pose_files.save_csv(path, joints(2), H36M, 25)
   assert path.read_bytes() == old
-  pose_csv.save(path, joints(2), H36M, 25, overwrite=True)
+  pose_files.save_csv(path, joints(2), H36M, 25, overwrite=True)
   assert path.read_bytes() != old
 
 
@@ -63,4 +63,4 @@ def test_bad_input_is_said_in_a_sentence(tmp_path, change, message):
   arguments = dict(path="a.csv", joints_3d=joints(), skeleton=H36M, fps=25) | change
   arguments["path"] = tmp_path / arguments["path"]
   with pytest.raises(ValueError, match=message):
-    pose_csv.save(**arguments)
+    pose_files.save_csv(**arguments)

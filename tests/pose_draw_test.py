@@ -5,15 +5,14 @@ import re
 import numpy as np
 import pytest
 
-from jaxpose import draw
-from jaxpose import pose_draw
 from jaxpose import skeletons
+from jaxpose.draw import pose_draw
 from tests import small_data
 from tests.draw_test import pixels
 from tests.draw_test import share_of
 
 H36M = skeletons.get("h36m17")
-GREY = draw.GHOST["color"]
+GREY = pose_draw.GHOST["color"]
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +32,8 @@ def test_comparison_draws_input_prediction_and_truth(data, tmp_path):
     third = picture.shape[0] // 3
     for row in range(3):
       part = picture[row * third : (row + 1) * third]
-      assert share_of(draw.LEFT, part) > 1e-3
-      assert share_of(draw.RIGHT, part) > 1e-3
+      assert share_of(pose_draw.LEFT, part) > 1e-3
+      assert share_of(pose_draw.RIGHT, part) > 1e-3
     assert share_of("white", picture) > 0.8
 
 
@@ -62,7 +61,7 @@ def test_comparison_survives_a_useless_prediction(data, tmp_path):
     poses = np.full((len(frames), 17, 3), scale, np.float32)
     poses[:, ::2] *= -1
     pose_draw.comparison(tmp_path / f"{scale}.png", data, poses, frames)
-    assert share_of(draw.FLOOR, pixels(tmp_path / f"{scale}.png")) > 1e-3
+    assert share_of(pose_draw.FLOOR, pixels(tmp_path / f"{scale}.png")) > 1e-3
 
 
 def test_comparison_refuses_poses_of_other_frames_or_joints(data, tmp_path):

@@ -4,10 +4,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import pose_npz
 from jaxpose import skeletons
-from jaxpose.pose_npz import Poses
+from jaxpose.formats import pose_files
+from jaxpose.formats.pose_files import Poses
+from jaxpose.geometry import cameras
 
 FRAMES = 6
 
@@ -34,7 +34,7 @@ def clip(**change):
 def test_everything_reads_back_bit_for_bit(tmp_path):
   poses = clip()
   poses.keypoints_2d[2, 5] = np.nan
-  again = pose_npz.load(pose_npz.save(tmp_path / "a.npz", poses))
+  again = pose_files.load(pose_files.save(tmp_path / "a.npz", poses))
   for field in dataclasses.fields(Poses):
     a, b = getattr(poses, field.name), getattr(again, field.name)
     if field.name == "camera":
@@ -49,7 +49,7 @@ def test_everything_reads_back_bit_for_bit(tmp_path):
 
 def test_what_is_not_known_stays_unknown(tmp_path):
   poses = Poses(np.zeros((2, 17, 3)), skeletons.get("h36m17"), 50)
-  again = pose_npz.load(pose_npz.save(tmp_path / "a.npz", poses))
+  again = pose_files.load(pose_files.save(tmp_path / "a.npz", poses))
   for name in ("joints_3d_world", "keypoints_2d", "confidence", "camera"):
     assert getattr(again, name) is None
   assert again.keypoints_skeleton is None
@@ -58,7 +58,7 @@ def test_what_is_not_known_stays_unknown(tmp_path):
 
 
 def test_the_file_explains_itself_without_jaxpose(tmp_path):
-  path = pose_npz.save(tmp_path / "a.npz", clip())
+  path = pose_files.save(tmp_path / "a.npz", clip())
   with np.load(path) as file:  # no pickles
     documented = set(file.files)
     assert str(file["units"]) == "metres, pixels, seconds"
@@ -67,67 +67,67 @@ def test_the_file_explains_itself_without_jaxpose(tmp_path):
     assert file["keypoint_names"][0] == "nose"
     assert file["joints_3d"].dtype == np.float32
   for key in documented:
-    assert key in pose_npz.__doc__, key
+    assert key in pose_files.__doc__, key
 
 
 def test_a_skeleton_of_its_own_reads_back(tmp_path):
   own = skeletons.Skeleton("stick", ("low", "high"), (-1, 0))
   poses = Poses(np.zeros((2, 2, 3)), own, 50)
-  assert pose_npz.load(pose_npz.save(tmp_path / "a.npz", poses)).skeleton == own
+  assert pose_files.load(pose_files.save(tmp_path / "a.npz", poses)).skeleton == own
 
 
 def test_nothing_is_overwritten_unasked(tmp_path):
-  path = pose_npz.save(tmp_path / "a.npz", clip())
+  path = pose_files.save(tmp_path / "a.npz", clip())
   with pytest.raises(FileExistsError, match="exists and is not overwritten"):
-    pose_npz.save(path, clip(fps=10))
-  assert pose_npz.load(path).fps == 29.97
-  pose_npz.save(path, clip(fps=10), overwrite=True)
-  assert pose_npz.load(path).fps == 10
+    pose_files.save(path, clip(fps=10))
+  assert pose_files.load(path).fps == 29.97
+  pose_files.save(path, clip(fps=10), overwrite=True)
+  assert pose_files.load(path).fps == 10
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path):
-  whole = pose_npz.save(tmp_path / "a.npz", clip()).read_bytes()
+  whole = pose_files.save(tmp_path / "a.npz", clip()).read_bytes()
   path = tmp_path / "cut.npz"
   for length in np.linspace(0, len(whole) - 1, 12).astype(int):
     path.write_bytes(whole[:length])
     with pytest.raises(ValueError, match=r"cut\.npz cannot be read .* get it again"):
-      pose_npz.load(path)
+      pose_files.load(path)
   path.write_bytes(b"frame,time_s\n0,0\n")
   with pytest.raises(ValueError, match="not an"):
-    pose_npz.load(path)
+    pose_files.load(path)
 
 
 def test_files_of_others_and_of_later_are_told_apart(tmp_path):
   path = tmp_path / "a.npz"
   np.savez(path, joints_3d=np.zeros((2, 17, 3)))
   with pytest.raises(ValueError, match="got no format, expected 'jaxpose poses 1'"):
-    pose_npz.load(path)
+    pose_files.load(path)
   np.savez(path, format="jaxpose poses 2")
   with pytest.raises(ValueError, match="got the format 'jaxpose poses 2', expected"):
-    pose_npz.load(path)
-  np.savez(path, format=pose_npz.FORMAT, joints_3d=np.zeros((2, 17, 3)))
+    pose_files.load(path)
+  np.savez(path, format=pose_files.FORMAT, joints_3d=np.zeros((2, 17, 3)))
   with pytest.raises(ValueError, match="has no valid, fps, skeleton, joint_names, par"):
-    pose_npz.load(path)
-  pose_npz.save(path, clip(), overwrite=True)
+    pose_files.load(path)
+  pose_files.save(path, clip(), overwrite=True)
   with np.load(path) as file:
     arrays = dict(file)
   del arrays["keypoint_names"]
   np.savez(path, **arrays)
   with pytest.raises(ValueError, match="has no keypoint_names; get it again"):
-    pose_npz.load(path)
+    pose_files.load(path)
   with pytest.raises(FileNotFoundError, match=r"no file .*b\.npz, expected one that"):
-    pose_npz.load(tmp_path / "b.npz")
+    pose_files.load(tmp_path / "b.npz")
 
 
 def test_a_file_whose_arrays_do_not_fit_is_refused_with_its_name(tmp_path):
-  path = pose_npz.save(tmp_path / "a.npz", clip())
+  path = pose_files.save(tmp_path / "a.npz", clip())
   with np.load(path) as file:
     arrays = dict(file)
   arrays["valid"] = np.ones(3, bool)
   np.savez(path, **arrays)
   assert zipfile.is_zipfile(path)
   with pytest.raises(ValueError, match=r"a\.npz: got valid of 3 frames and joints_3d"):
-    pose_npz.load(path)
+    pose_files.load(path)
 
 
 @pytest.mark.parametrize(
@@ -145,5 +145,5 @@ def test_a_file_whose_arrays_do_not_fit_is_refused_with_its_name(tmp_path):
 def test_bad_poses_are_said_in_a_sentence(tmp_path, change, message):
   poses = clip(**change)
   with pytest.raises(ValueError, match=message):
-    pose_npz.save(tmp_path / "a.npz", poses)
+    pose_files.save(tmp_path / "a.npz", poses)
   assert not list(tmp_path.iterdir())

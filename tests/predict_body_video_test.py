@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from jaxpose import predict_body_video
 from jaxpose import skeletons
-from jaxpose import world
-from jaxpose.meshes import Mesh
+from jaxpose.body.meshes import Mesh
+from jaxpose.motion import world
+from jaxpose.predict import body_video
 
 
 def walking(count=40) -> Mesh:
@@ -39,7 +39,7 @@ def test_a_body_stands_upright_on_the_floor(monkeypatch, told):
 
     monkeypatch.setattr(world, "place", refuse)
   mesh = walking()
-  turn, moved = predict_body_video.placing(mesh)
+  turn, moved = body_video.placing(mesh)
   np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
   height = (mesh.joints_smpl @ turn + moved[:, None])[..., 2]
   head, hip, foot = (

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from jaxpose import predict_command
-from jaxpose import predict_live
-from jaxpose import predict_rig
-from jaxpose import predict_video
-from jaxpose import pretrained
+from jaxpose.predict import camera_rig
+from jaxpose.predict import command as predict_command
+from jaxpose.predict import films
+from jaxpose.predict import live as predict_live
+from jaxpose.weights import pretrained
 from tests import small_video
 from tests.conftest import ROOT
 from tests.frames_test import pictures
@@ -23,9 +23,9 @@ def calls(monkeypatch):
 
   def video(path, out, **options):
     made.append((path, out, options))
-    return predict_video.Outcome(out, ["0", "1"], "", {"3D": 812.34})
+    return films.Outcome(out, ["0", "1"], "", {"3D": 812.34})
 
-  monkeypatch.setattr(predict_video, "video", video)
+  monkeypatch.setattr(films, "video", video)
   return made
 
 
@@ -33,7 +33,7 @@ def failing(monkeypatch, error):
   def video(*args, **options):
     raise error
 
-  monkeypatch.setattr(predict_video, "video", video)
+  monkeypatch.setattr(films, "video", video)
 
 
 def test_every_option_reaches_the_function(calls, capsys):
@@ -68,7 +68,7 @@ KNOWN_LIVE = inspect.signature(predict_live.live).parameters
 
 def test_defaults_are_those_of_the_function():
   options = vars(predict_command._parser().parse_args(["walk.mp4", "--out=o"]))
-  known = inspect.signature(predict_video.video).parameters
+  known = inspect.signature(films.video).parameters
   assert set(options) - LIVE | {"path", "progress"} == {*known, "video"}
   for name in set(options) & set(known) - {"out"}:
     assert options[name] == known[name].default, name
@@ -81,7 +81,7 @@ def lives(monkeypatch):
 
   def live(source, out, **options):
     made.append((source, out, options))
-    return predict_video.Outcome(out, ["0"], "", {"live": 24.96})
+    return films.Outcome(out, ["0"], "", {"live": 24.96})
 
   monkeypatch.setattr(predict_live, "live", live)
   return made
@@ -159,7 +159,7 @@ def test_a_full_disk_is_told_of_a_live_view_and_of_several_views_too(monkeypatch
   monkeypatch.setattr(predict_live, "live", full)
   with pytest.raises(SystemExit, match=r"full \(o\). .* and --live alone writes"):
     predict_command.main(["--live=0", "--out=o"])
-  monkeypatch.setattr(predict_rig, "views", full)
+  monkeypatch.setattr(camera_rig, "views", full)
   with pytest.raises(SystemExit, match=r"full \(o\). .* and the same command goes on"):
     predict_command.main(["--views", "a", "b", "--calib=c", "--out=o"])
 

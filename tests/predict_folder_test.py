@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from jaxpose import predict_folder
-from jaxpose.predict_folder import KEYPOINTS
-from jaxpose.predict_folder import WORK
-from jaxpose.predict_folder import Folder
+from jaxpose.predict import result_folder
+from jaxpose.predict.result_folder import KEYPOINTS
+from jaxpose.predict.result_folder import WORK
+from jaxpose.predict.result_folder import Folder
 
 
 def claim(path, overwrite=False, **changes):
@@ -96,27 +96,27 @@ def test_files_of_something_else_are_never_taken_for_results(tmp_path):
   "content", ["{", "[]", '{"format": "jaxpose prediction 9"}', '{"files": []}']
 )
 def test_a_damaged_list_is_told(tmp_path, content):
-  (tmp_path / predict_folder.FILE).write_text(content)
+  (tmp_path / result_folder.FILE).write_text(content)
   with pytest.raises(ValueError, match=r"prediction.json is damaged, or of another"):
     claim(tmp_path)
 
 
 def test_identity_changes_with_the_ends_the_length_and_the_name(tmp_path, monkeypatch):
-  monkeypatch.setattr(predict_folder, "_END", 4)
+  monkeypatch.setattr(result_folder, "_END", 4)
   path = tmp_path / "a.mp4"
   path.write_bytes(b"0123456789")
-  before = predict_folder.identity(path)
-  assert before == predict_folder.identity(path)
+  before = result_folder.identity(path)
+  assert before == result_folder.identity(path)
   assert json.loads(json.dumps(before)) == before
   for content in (b"x123456789", b"012345678x", b"01234567890"):
     path.write_bytes(content)
-    assert predict_folder.identity(path) != before
-  folder = predict_folder.identity(tmp_path)
+    assert result_folder.identity(path) != before
+  folder = result_folder.identity(tmp_path)
   (tmp_path / "b.png").write_bytes(b"")
-  assert predict_folder.identity(tmp_path)["digest"] != folder["digest"]
+  assert result_folder.identity(tmp_path)["digest"] != folder["digest"]
 
 
 def test_every_name_has_a_place_of_its_own():
   names = ["a b", "a_b", "A_B", "c/d", "é-1.2"]
   places = ["a_b", "a_b_2", "A_B_3", "c_d", "é-1.2"]
-  assert predict_folder.places(names) == places
+  assert result_folder.places(names) == places

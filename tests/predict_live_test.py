@@ -8,19 +8,17 @@ import time
 import numpy as np
 import pytest
 
-from jaxpose import blazepose
 from jaxpose import detect
-from jaxpose import keypoint_files
-from jaxpose import lift_stream
-from jaxpose import live_recording
-from jaxpose import live_source
-from jaxpose import pose_npz
-from jaxpose import predict
-from jaxpose import predict_folder
-from jaxpose import predict_live
-from jaxpose import predict_outputs
-from jaxpose import predict_video
-from jaxpose import pretrained
+from jaxpose.detect import blazepose
+from jaxpose.formats import keypoint_files
+from jaxpose.formats import pose_files
+from jaxpose.predict import films
+from jaxpose.predict import lifting
+from jaxpose.predict import live
+from jaxpose.predict import live_source
+from jaxpose.predict import outputs
+from jaxpose.predict import result_folder
+from jaxpose.weights import pretrained
 from tests import small_video
 
 FPS = 50.0
@@ -90,9 +88,9 @@ def run(scene, tmp_path, monkeypatch):
     tracker = Tracker(scene.pixels if seen else None, slow)
     opened = detect._Detector("h36m17", lambda *_, **__: tracker)
     monkeypatch.setitem(detect.DETECTORS, "blazepose", opened)
-    monkeypatch.setattr(predict_live, "Stream", camera)
+    monkeypatch.setattr(live, "Stream", camera)
     options = dict(formats=["npz", "csv"], progress=False, port=None) | options
-    return predict_live.live(source, tmp_path / "out", **options), tracker
+    return live.live(source, tmp_path / "out", **options), tracker
 
   return run
 
@@ -115,7 +113,7 @@ def test_a_slow_detector_leaves_pictures_out_and_is_never_late(run, tmp_path):
   taken = tracker.taken
   assert taken[0] == 0
   assert len(taken) < MANY / 3  # 5 pictures come while one is worked on
-  poses = pose_npz.load(tmp_path / "out/person_0/poses.npz")
+  poses = pose_files.load(tmp_path / "out/person_0/poses.npz")
   assert len(poses.joints_3d) == taken[-1] + 1
   assert (tmp_path / "out/person_0/poses.csv").exists()
   assert f"{len(taken)} were taken" in done.report
@@ -128,7 +126,7 @@ def test_a_slow_detector_leaves_pictures_out_and_is_never_late(run, tmp_path):
   # Where a picture was taken, its keypoints are kept; the others are filled over time.
   kept = keypoint_files.load(tmp_path / "out/keypoints.npz")[0]
   assert set(kept.frames[(kept.confidence > 0).all(1)]) == set(taken)
-  assert not (tmp_path / "out" / predict_folder.WORK).exists()
+  assert not (tmp_path / "out" / result_folder.WORK).exists()
 
 
 def test_files_are_averaged_with_the_mirror_image_and_the_view_is_not(
@@ -138,16 +136,16 @@ def test_files_are_averaged_with_the_mirror_image_and_the_view_is_not(
 
   def view(*args, **options):
     made.append(options)
-    return lift_stream.LiftStream(*args, **options)
+    return lifting.LiftStream(*args, **options)
 
-  monkeypatch.setattr(predict_live, "LiftStream", view)
+  monkeypatch.setattr(live, "LiftStream", view)
   run(camera=functools.partial(Camera, stop=30), smooth="none")
-  found = pose_npz.load(tmp_path / "out/person_0/poses.npz").joints_3d
+  found = pose_files.load(tmp_path / "out/person_0/poses.npz").joints_3d
   keypoints = keypoint_files.load(tmp_path / "out/keypoints.npz")[0]
-  lifted = predict.lift(
+  lifted = lifting.lift(
     keypoints.keypoints,
     image_size=small_video.SIZE,
-    weights=predict_video.WEIGHTS,
+    weights=films.WEIGHTS,
     skeleton="h36m17",
     confidence=keypoints.confidence,
     flip=True,
@@ -159,7 +157,7 @@ def test_files_are_averaged_with_the_mirror_image_and_the_view_is_not(
 
 def test_the_poses_are_those_of_the_scene(run, scene, tmp_path):
   run(camera=functools.partial(Camera, count=60), smooth="none")
-  poses = pose_npz.load(tmp_path / "out/person_0/poses.npz")
+  poses = pose_files.load(tmp_path / "out/person_0/poses.npz")
   relative = poses.joints_3d[:24] - poses.joints_3d[:24, :1]
   error = np.linalg.norm(relative - scene.truth[: len(relative)], axis=-1).mean()
   assert error < 0.25 * np.linalg.norm(scene.truth, axis=-1).mean()
@@ -168,7 +166,7 @@ def test_the_poses_are_those_of_the_scene(run, scene, tmp_path):
 def test_an_interruption_ends_it_and_the_files_are_written(run, tmp_path):
   done, tracker = run(camera=functools.partial(Camera, stop=40))
   assert done.people == ["0"]
-  poses = pose_npz.load(tmp_path / "out/person_0/poses.npz")
+  poses = pose_files.load(tmp_path / "out/person_0/poses.npz")
   assert len(poses.joints_3d) == tracker.taken[-1] + 1 == 40
 
 
@@ -213,17 +211,17 @@ def test_a_port_that_is_taken_replaces_nothing(run, tmp_path):
 
 
 def test_a_recording_that_was_cut_off_becomes_files_later(run, tmp_path, monkeypatch):
-  monkeypatch.setattr("jaxpose.detect_chunks.CHUNK", 20)
+  monkeypatch.setattr("jaxpose.detect.detect_tracks.CHUNK", 20)
 
   def power_cut(*_):
     raise SystemExit
 
-  follow = predict_live._written
-  monkeypatch.setattr(predict_live, "_written", power_cut)
+  follow = live._written
+  monkeypatch.setattr(live, "_written", power_cut)
   with pytest.raises(SystemExit):
     run()
-  monkeypatch.setattr(predict_live, "_written", follow)
-  assert any((tmp_path / "out" / predict_folder.WORK).glob("0*.npz"))
+  monkeypatch.setattr(live, "_written", follow)
+  assert any((tmp_path / "out" / result_folder.WORK).glob("0*.npz"))
   assert not (tmp_path / "out/person_0").exists()
   with pytest.raises(
     FileExistsError, match="a recording that was cut off; write its f"
@@ -232,7 +230,7 @@ def test_a_recording_that_was_cut_off_becomes_files_later(run, tmp_path, monkeyp
   done, tracker = run(source="")
   assert not tracker.taken
   assert done.people == ["0"]
-  assert len(pose_npz.load(tmp_path / "out/person_0/poses.npz").joints_3d) > 60
+  assert len(pose_files.load(tmp_path / "out/person_0/poses.npz").joints_3d) > 60
   with pytest.raises(
     FileNotFoundError, match="no recording that was cut off, expected"
   ):
@@ -245,25 +243,25 @@ def test_a_recording_that_was_cut_off_becomes_files_later(run, tmp_path, monkeyp
 def test_files_of_other_options_are_made_again_when_going_on(
   run, tmp_path, monkeypatch
 ):
-  write = predict_outputs.write
+  write = outputs.write
 
   def stopped(path, person, form, *rest):
     if form == "csv":
       raise KeyboardInterrupt
     return write(path, person, form, *rest)
 
-  monkeypatch.setattr(predict_outputs, "write", stopped)
+  monkeypatch.setattr(outputs, "write", stopped)
   camera = functools.partial(Camera, stop=30)
   with pytest.raises(KeyboardInterrupt):
     run(camera=camera, smooth="none", flip=False)
-  monkeypatch.setattr(predict_outputs, "write", write)
+  monkeypatch.setattr(outputs, "write", write)
   poses, folder = tmp_path / "out/person_0/poses.npz", tmp_path / "out"
-  before = pose_npz.load(poses).joints_3d
-  settings = predict_folder.asked(folder)["settings"]
+  before = pose_files.load(poses).joints_3d
+  settings = result_folder.asked(folder)["settings"]
   assert settings == dict(weights="lift-27", smooth="none", world=True, flip=False)
   run(source="", smooth="none")
-  assert np.abs(pose_npz.load(poses).joints_3d - before).max() > 1e-4
-  assert predict_folder.asked(folder)["settings"] == settings | dict(flip=True)
+  assert np.abs(pose_files.load(poses).joints_3d - before).max() > 1e-4
+  assert result_folder.asked(folder)["settings"] == settings | dict(flip=True)
   assert (folder / "person_0/poses.csv").exists()
 
 
@@ -272,7 +270,7 @@ def test_nobody_is_told_and_the_folder_is_free_again(run, tmp_path):
     ValueError, match="frames without a person, expected at least one"
   ):
     run(seen=False)
-  assert not (tmp_path / "out" / predict_folder.WORK).exists()
+  assert not (tmp_path / "out" / result_folder.WORK).exists()
   assert run()[0].people == ["0"]
 
 
@@ -293,11 +291,11 @@ def test_wrong_options_are_refused(run, tmp_path, options, sentence):
 
 def test_a_camera_that_is_slower_than_it_says_is_found_out():
   asked = dict(fps=30.0, fixed_fps=False)
-  rate, told = live_recording.rate(asked, dict(span=np.asarray([10.0, 150])))
+  rate, told = live.recorded_rate(asked, dict(span=np.asarray([10.0, 150])))
   assert rate == 15
   assert "The stream says 30 frames a second, 15.00 came" in told
-  assert live_recording.rate(asked, dict(span=np.asarray([10.0, 297]))) == (30, "")
-  assert live_recording.rate(asked, dict(span=np.asarray([1.0, 15]))) == (30, "")
-  assert live_recording.rate(asked, None) == (30, "")
+  assert live.recorded_rate(asked, dict(span=np.asarray([10.0, 297]))) == (30, "")
+  assert live.recorded_rate(asked, dict(span=np.asarray([1.0, 15]))) == (30, "")
+  assert live.recorded_rate(asked, None) == (30, "")
   fixed = asked | dict(fixed_fps=True)
-  assert live_recording.rate(fixed, dict(span=np.asarray([10.0, 150]))) == (30, "")
+  assert live.recorded_rate(fixed, dict(span=np.asarray([10.0, 150]))) == (30, "")

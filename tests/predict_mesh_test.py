@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from jaxpose import body as smpl
-from jaxpose import body_files
-from jaxpose import cameras
-from jaxpose import keypoint_crops
 from jaxpose import models
 from jaxpose import predict
-from jaxpose import predict_mesh
-from jaxpose import pretrained
 from jaxpose import skeletons
+from jaxpose.body import body_files
+from jaxpose.geometry import cameras
+from jaxpose.geometry import keypoint_crops
+from jaxpose.predict import bodies as predict_bodies
+from jaxpose.predict import lifting
+from jaxpose.weights import pretrained
 from tests import small_glot
 
 SIZE = small_glot.SIZE
@@ -26,12 +27,12 @@ PARAMETERS = ("rotations", "betas", "camera", "crops", "translation")
 
 def mesh(points, **options) -> predict.Mesh:
   options = dict(weights=small_glot.weights(), image_size=SIZE, batch_size=8) | options
-  return predict.mesh(points, **options)
+  return lifting.mesh(points, **options)
 
 
 def features_mesh(features, **options) -> predict.Mesh:
   options = dict(weights=small_glot.weights("features"), batch_size=8) | options
-  return predict.mesh(features=features, **options)
+  return lifting.mesh(features=features, **options)
 
 
 def same(a, b, atol=1e-4):
@@ -136,7 +137,7 @@ def test_clips_share_a_program(monkeypatch):
   monkeypatch.setattr(
     keypoint_crops, "network_input", lambda *a: traces.append(1) or original(*a)
   )
-  predict_mesh._program.cache_clear()
+  predict_bodies._program.cache_clear()
   mesh(small_glot.keypoints(40), batch_size=8)
   mesh(small_glot.keypoints(29), batch_size=8)
   other = small_glot.weights(seed=1)  # other weights of the same architecture
@@ -145,7 +146,7 @@ def test_clips_share_a_program(monkeypatch):
 
 
 def test_the_translation_puts_the_joints_where_the_keypoints_are(clip):
-  setup = predict_mesh.setup(
+  setup = predict_bodies.setup(
     small_glot.weights(),
     image_size=SIZE,
     focal=900,
@@ -161,7 +162,7 @@ def test_the_translation_puts_the_joints_where_the_keypoints_are(clip):
   weights = np.ones((20, 17))
   weights[:, 3], pixels[:, 3] = 0, 0
   ones = np.ones(20)
-  estimates = predict_mesh.Estimates(
+  estimates = predict_bodies.Estimates(
     clip.rotations,
     clip.betas,
     np.float32([[0.9, 0, 0]] * 20),
@@ -172,7 +173,7 @@ def test_the_translation_puts_the_joints_where_the_keypoints_are(clip):
     ones > 0,
     ones < 0,
   )
-  result = predict_mesh.put_together(setup, estimates, clip.betas, "")
+  result = predict_bodies.put_together(setup, estimates, clip.betas, "")
   np.testing.assert_allclose(result.translation, np.tile(place, (20, 1)), atol=0.02)
   np.testing.assert_allclose(result.joints_3d[:, rows], joints, atol=0.02)
 
@@ -339,9 +340,9 @@ def test_the_body_is_the_weights_or_the_one_asked_for(clip):
   plain = dataclasses.replace(
     small_glot.weights(), model=small_glot.weights().model | dict(body=None)
   )
-  assert predict_mesh.body_name(plain) == "free"
+  assert predict_bodies.body_name(plain) == "free"
   named = dataclasses.replace(plain, info=dict(body="free_small"))
-  assert predict_mesh.body_name(named) == "free_small"
+  assert predict_bodies.body_name(named) == "free_small"
   converted = dataclasses.replace(plain, info=dict(converted_from="x.pth.tar"))
   with pytest.raises(ValueError, match="do not say which body they pose, expected"):
     mesh(small_glot.keypoints(5), weights=converted)
@@ -441,4 +442,4 @@ def test_features_that_cannot_be_are_refused(arguments, sentence):
 
 def test_lift_refuses_the_weights_of_glot():
   with pytest.raises(ValueError, match=r"'glot', expected .* jaxpose\.predict\.mesh"):
-    predict.lift(POINTS, image_size=SIZE, weights=small_glot.weights())
+    lifting.lift(POINTS, image_size=SIZE, weights=small_glot.weights())

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose import cameras
 from jaxpose import models
-from jaxpose import multiview_crops
-from jaxpose import multiview_lens
-from jaxpose import multiview_recordings
-from jaxpose import multiview_records
 from jaxpose import predict
-from jaxpose import predict_multiview
-from jaxpose import predict_views
-from jaxpose import pretrained
-from jaxpose import rundir
-from jaxpose import triangulation
-from jaxpose.checkpoint import Checkpoints
+from jaxpose.data import view_records
+from jaxpose.formats import lens
+from jaxpose.formats import recordings
+from jaxpose.geometry import camera_crops
+from jaxpose.geometry import cameras
+from jaxpose.geometry import triangulation
+from jaxpose.predict import views_files
+from jaxpose.predict import views_network
+from jaxpose.train import rundir
+from jaxpose.weights import pretrained
+from jaxpose.weights.checkpoint import Checkpoints
 from tests import multiview_testing
 from tests import small_glot
 from tests import small_multiview
@@ -65,7 +65,7 @@ def by_hand(frames, *, calibrated=True, boxes=None, present=None, **fields):
   present = np.ones((FRAMES, 3), bool) if present is None else present
   images = [
     [
-      multiview_crops.crop_picture(
+      camera_crops.crop_picture(
         Image.fromarray(small_multiview.pictures(FRAMES)[t, v]), boxes[t, v], size=SIDE
       )
       for t in frames
@@ -73,7 +73,7 @@ def by_hand(frames, *, calibrated=True, boxes=None, present=None, **fields):
     for v in range(3)
   ]
   own = np.stack([[c.intrinsics] * len(frames) for c in rig])
-  own = multiview_crops.crop_intrinsics(own, boxes[frames].swapaxes(0, 1), size=SIDE)
+  own = camera_crops.crop_intrinsics(own, boxes[frames].swapaxes(0, 1), size=SIDE)
   x = dict(images=np.asarray(images)[None], view_mask=present[frames].T[None])
   if calibrated:
     x |= dict(
@@ -87,7 +87,7 @@ def by_hand(frames, *, calibrated=True, boxes=None, present=None, **fields):
 def same_as_by_hand(poses, frame, out, row, boxes=None):
   boxes = small_multiview.boxes(FRAMES) if boxes is None else boxes
   points = (out["keypoints_2d"][:, row] + 1) * SIDE / 2
-  pixels = multiview_crops.uncrop_points(points, boxes[frame], size=SIDE)
+  pixels = camera_crops.uncrop_points(points, boxes[frame], size=SIDE)
   np.testing.assert_allclose(poses.keypoints_2d[frame], pixels, atol=2e-3)
   np.testing.assert_allclose(poses.scores[frame], out["scores"][:, row], atol=1e-5)
   np.testing.assert_allclose(poses.joints_3d[frame], out["joints_3d"][row], atol=2e-5)
@@ -161,13 +161,13 @@ def truth(monkeypatch, frames, boxes, ring, points=None, noise=0.0):
   if points is None:
     points = np.stack([small_multiview.project(c, joints) for c in ring], 1)
   rng = np.random.default_rng(0)
-  units = multiview_crops.crop_points(points, boxes, size=SIDE) * (2 / SIDE) - 1
+  units = camera_crops.crop_points(points, boxes, size=SIDE) * (2 / SIDE) - 1
   found = dict(
     keypoints_2d=units + noise * rng.normal(size=units.shape),
     scores=np.ones(units.shape[:-1]),
     joints_3d=joints - joints[:, :1],
   )
-  monkeypatch.setattr(predict_views, "run", lambda *args: found)
+  monkeypatch.setattr(views_network, "run", lambda *args: found)
   return joints, points, found
 
 
@@ -192,14 +192,14 @@ def test_lenses_are_undone_and_done_again(monkeypatch, tmp_path):
   folder = small_multiview.write(tmp_path / "walk", change=bend, with_boxes=False)
   ring = small_multiview.rig()
   joints = small_multiview.joints(6)
-  views, count = multiview_recordings.open_views(folder)
-  straight, _ = zip(*(multiview_recordings.boxes(v, count) for v in views), strict=True)
+  views, count = recordings.open_views(folder)
+  straight, _ = zip(*(recordings.boxes(v, count) for v in views), strict=True)
   joints, _, _ = truth(monkeypatch, 6, np.stack(straight, 1), ring)
   poses = multiview(folder)
   np.testing.assert_allclose(poses.joints_3d_world, joints, atol=1e-5)
   for v, camera in enumerate(ring):
     inside = cameras.world_to_camera(joints, camera.rotation, camera.position)
-    bent = multiview_lens.distort(inside[..., :2] / inside[..., 2:], np.asarray(k))
+    bent = lens.distort(inside[..., :2] / inside[..., 2:], np.asarray(k))
     pixels = bent * camera.intrinsics[:2] + camera.intrinsics[2:4]
     np.testing.assert_allclose(poses.keypoints_2d[:, v], pixels, atol=1e-3)
 
@@ -273,7 +273,7 @@ def records(frames=6):
   ring, images = small_multiview.rig(), small_multiview.pictures(frames)
   for part in (slice(0, 4), slice(4, frames)):
     encoded = [png(p) for views in images[part] for p in views]
-    yield multiview_records.record(
+    yield view_records.record(
       encoded,
       ring,
       boxes=small_multiview.boxes(frames)[part],
@@ -340,13 +340,13 @@ def test_without_boxes_the_whole_picture_is_one(tmp_path):
 
 
 def test_programs_are_shared_by_recordings_of_any_length():
-  predict_views._programs.cache_clear()
+  views_network._programs.cache_clear()
   images, boxes = small_multiview.pictures(FRAMES), small_multiview.boxes(FRAMES)
   for frames in (11, 9, 6):
     multiview(images[:frames], cameras=small_multiview.rig(), boxes=boxes[:frames])
   weights = small_multiview.weights()
-  programs = predict_views._programs(weights.module, True)
-  assert predict_views._programs.cache_info().misses == 1
+  programs = views_network._programs(weights.module, True)
+  assert views_network._programs.cache_info().misses == 1
   assert programs[0]._cache_size() == 1
 
 
@@ -475,13 +475,13 @@ def test_folders_that_cannot_be_used_are_refused(tmp_path):
 
 def test_videos_that_end_before_their_header_says_are_refused(tmp_path, monkeypatch):
   folder = small_multiview.write(tmp_path / "walk")
-  original = multiview_recordings.frames.Folder.read
+  original = recordings.frames.Folder.read
 
   def read(self, wanted=None):
     stream = original(self, wanted)
     return (next(stream) for _ in range(3)) if self.path.name == "cam1" else stream
 
-  monkeypatch.setattr(multiview_recordings.frames.Folder, "read", read)
+  monkeypatch.setattr(recordings.frames.Folder, "read", read)
   with pytest.raises(
     ValueError, match="cam1: got 3 frames that can be decoded, expecte"
   ):
@@ -558,7 +558,7 @@ def test_the_command_writes_poses_and_a_picture(saved, tmp_path):
 def test_the_command_replaces_results_if_told_and_draws_animations(saved, tmp_path):
   def run(*more):
     source = [str(saved / "walk"), f"--weights={saved / 'weights'}"]
-    predict_multiview.main([*source, f"--out={tmp_path}", *more])
+    views_files.main([*source, f"--out={tmp_path}", *more])
 
   run("--draw=gif", "--views=cam2,cam0")
   with Image.open(tmp_path / "poses.gif") as picture:
@@ -572,21 +572,21 @@ def test_the_command_replaces_results_if_told_and_draws_animations(saved, tmp_pa
     run("--draw=gif")
   assert not (tmp_path / "poses.npz").exists()
   with pytest.raises(SystemExit, match="error: no weights at"):
-    predict_multiview.main(
+    views_files.main(
       [str(saved / "walk"), "--weights=no/such", f"--out={tmp_path / 'other'}"]
     )
   assert not (tmp_path / "other").exists()
   with pytest.raises(ValueError, match="got draw='avi', expected one of png, gif, mp4"):
-    predict_multiview.predict_folder(saved / "walk", "", tmp_path, draw="avi")
+    views_files.predict_folder(saved / "walk", "", tmp_path, draw="avi")
 
 
 def test_a_stopped_command_writes_nothing(saved, tmp_path, monkeypatch, capsys):
   def stop(*args):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(predict_views, "run", stop)
+  monkeypatch.setattr(views_network, "run", stop)
   with pytest.raises(SystemExit) as stopped:
-    predict_multiview.main(
+    views_files.main(
       [str(saved / "walk"), f"--weights={saved / 'weights'}", f"--out={tmp_path / 'o'}"]
     )
   assert stopped.value.code == 130
@@ -613,7 +613,7 @@ def test_a_run_becomes_weights_that_predict_the_same(tmp_path):
   assert loaded.skeleton == SKELETON
   assert loaded.info["crop_size"] == 40
   assert loaded.module.keep == (0.4,)
-  assert predict_views.setup(path).size == 40
+  assert views_network.network_setup(path).size == 40
   images, ring = small_multiview.pictures(6), small_multiview.rig()
   one, other = (multiview(images, cameras=ring, weights=w) for w in (run, path))
   np.testing.assert_array_equal(one.joints_3d, other.joints_3d)

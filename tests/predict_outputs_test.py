@@ -4,13 +4,13 @@ import importlib.util
 import numpy as np
 import pytest
 
-from jaxpose import bvh
-from jaxpose import frames
-from jaxpose import predict
-from jaxpose import predict_outputs
-from jaxpose import predict_person
 from jaxpose import skeletons
-from jaxpose import world
+from jaxpose.files import frames
+from jaxpose.formats import bvh
+from jaxpose.motion import world
+from jaxpose.predict import lifting
+from jaxpose.predict import outputs
+from jaxpose.predict import person as predict_person
 from tests import small_glot
 from tests.frames_test import pictures
 from tests.stage_test import standing
@@ -52,21 +52,21 @@ def without(monkeypatch):
 
 def test_all_that_can_be_written_is_the_default(without):
   without("viser", "imageio_ffmpeg")
-  assert predict_outputs.formats(None) == ["npz", "csv", "bvh"]
-  assert predict_outputs.lacking_extras() == dict(mp4="video", html="viz")
-  assert predict_outputs.formats(["bvh", "npz", "bvh"]) == ["bvh", "npz"]
+  assert outputs.formats(None) == ["npz", "csv", "bvh"]
+  assert outputs.lacking_extras() == dict(mp4="video", html="viz")
+  assert outputs.formats(["bvh", "npz", "bvh"]) == ["bvh", "npz"]
   with pytest.raises(
     ImportError, match=r"'html' needs .* run pip install 'jaxpose\[viz"
   ):
-    predict_outputs.formats(["html"])
+    outputs.formats(["html"])
   with pytest.raises(ValueError, match="got the format 'fbx', expected npz, csv, bvh"):
-    predict_outputs.formats(["npz", "fbx"])
+    outputs.formats(["npz", "fbx"])
 
 
 @pytest.mark.parametrize("placed", [True, False])
 def test_a_bvh_file_stands_upright(tmp_path, placed):
   someone = person(placed=placed)
-  told = predict_outputs.write(tmp_path / "poses.bvh", someone, "bvh", None)
+  told = outputs.write(tmp_path / "poses.bvh", someone, "bvh", None)
   assert told.startswith("poses.bvh: The skeleton with constant bones lies")
   motion = bvh.read(tmp_path / "poses.bvh")
   assert motion.motion.shape[0] == 6
@@ -79,20 +79,20 @@ def test_a_bvh_file_stands_upright(tmp_path, placed):
 def test_a_file_of_other_bones_is_left_out(tmp_path):
   other = dataclasses.replace(H36M, name="ours")
   odd = dataclasses.replace(person(), skeleton=other)
-  told = predict_outputs.write(tmp_path / "poses.bvh", odd, "bvh", None)
+  told = outputs.write(tmp_path / "poses.bvh", odd, "bvh", None)
   assert told == "No poses.bvh: the bones of ours cannot be told to rotate."
   assert not list(tmp_path.iterdir())
 
 
 def test_a_page_of_hours_is_left_out(tmp_path, monkeypatch):
-  monkeypatch.setattr(predict_outputs, "_LONGEST_PAGE", 0.1)
-  told = predict_outputs.write(tmp_path / "page.html", person(), "html", None)
+  monkeypatch.setattr(outputs, "_LONGEST_PAGE", 0.1)
+  told = outputs.write(tmp_path / "page.html", person(), "html", None)
   assert told.startswith("No page.html: the clip is longer than")
 
 
 def test_a_page_is_written(tmp_path):
   pytest.importorskip("viser", reason="needs viser: pip install 'jaxpose[viz]'")
-  predict_outputs.write(tmp_path / "page.html", person(), "html", None)
+  outputs.write(tmp_path / "page.html", person(), "html", None)
   assert (tmp_path / "page.html").stat().st_size > 10_000
 
 
@@ -104,17 +104,17 @@ def test_the_video_shows_the_frames_of_the_person(tmp_path, monkeypatch):
     shown.extend(number for number, _ in pictures)
     assert options["joints_3d"].shape == (6, 17, 3)
 
-  monkeypatch.setattr(predict_outputs.video_draw, "write", write)
-  predict_outputs.write(tmp_path / "video.mp4", person(first=2), "mp4", source)
+  monkeypatch.setattr(outputs.video_draw, "write", write)
+  outputs.write(tmp_path / "video.mp4", person(first=2), "mp4", source)
   assert shown == [2, 3, 4, 5, 6, 7]
 
 
 def test_bodies_need_no_gltf(tmp_path, without):
   without("pygltflib")
   points = small_glot.keypoints(5)
-  mesh = predict.mesh(points, weights=small_glot.weights(), image_size=small_glot.SIZE)
+  mesh = lifting.mesh(points, weights=small_glot.weights(), image_size=small_glot.SIZE)
   (tmp_path / "body.npz").write_text("left by an interruption")
-  assert predict_outputs.body_files() == ["body.npz", "body.bvh"]
-  for name in predict_outputs.body_files():
-    predict_outputs.write_body(tmp_path / name, mesh)
+  assert outputs.body_files() == ["body.npz", "body.bvh"]
+  for name in outputs.body_files():
+    outputs.write_body(tmp_path / name, mesh)
     assert (tmp_path / name).stat().st_size > 100

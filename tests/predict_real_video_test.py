@@ -6,8 +6,8 @@ Needs what `tests/blazepose_mediapipe_test.py` needs, in the same variables.
 import numpy as np
 import pytest
 
-from jaxpose import pose_npz
 from jaxpose import predict
+from jaxpose.formats import pose_files
 from tests.blazepose_mediapipe_test import video  # noqa: F401
 from tests.blazepose_mediapipe_test import weights  # noqa: F401
 
@@ -22,7 +22,7 @@ def test_a_real_video_becomes_a_person_on_the_ground(video, weights, tmp_path): 
     progress=False,
   )
   assert done.people == ["0"]
-  poses = pose_npz.load(tmp_path / "person_0/poses.npz")
+  poses = pose_files.load(tmp_path / "person_0/poses.npz")
   assert len(poses.joints_3d) == 100
   assert poses.fps == 60
   assert poses.valid.mean() > 0.8

@@ -5,10 +5,9 @@ import pathlib
 
 import pytest
 
-from jaxpose import predict_command
-from jaxpose import predict_rig
-from jaxpose import predict_rig_command
-from jaxpose.predict_video import Outcome
+from jaxpose.predict import camera_rig
+from jaxpose.predict import command
+from jaxpose.predict.films import Outcome
 
 
 @pytest.fixture
@@ -19,7 +18,7 @@ def calls(monkeypatch):
     made.append((paths, calibration, out, options))
     return Outcome(pathlib.Path(out), ["0"], "", {"3D": 344.4})
 
-  monkeypatch.setattr(predict_rig, "views", views)
+  monkeypatch.setattr(camera_rig, "views", views)
   return made
 
 
@@ -30,7 +29,7 @@ def test_every_option_reaches_the_function(calls, capsys):
   more = ["--method=lifter", "--weights=w", "--unit=mm", "--up=y", "--person=1"]
   more += ["--people=2", "--keypoints", "a.npz", "b.npz", "--smooth=none"]
   more += ["--formats=npz, bvh", "--fps=25", "--shortest", "--detector_weights=d"]
-  predict_command.main([*WORDS, *more, "--threads=3", "--overwrite"])
+  command.main([*WORDS, *more, "--threads=3", "--overwrite"])
   ((paths, calibration, out, options),) = calls
   assert (paths, calibration, out) == (["a.mp4", "b.mp4"], "c.toml", "o")
   assert options == dict(
@@ -53,8 +52,8 @@ def test_every_option_reaches_the_function(calls, capsys):
 
 
 def test_defaults_are_those_of_the_function():
-  options = vars(predict_rig_command.parser().parse_args(WORDS))
-  known = inspect.signature(predict_rig.views).parameters
+  options = vars(command.rig_parser().parse_args(WORDS))
+  known = inspect.signature(camera_rig.views).parameters
   renamed = {"views": "paths", "calib": "calibration"}
   assert {renamed.get(k, k) for k in options} | {"progress"} == {*known}
   for name in set(options) & set(known) - {"out"}:
@@ -65,23 +64,23 @@ def test_a_mistake_is_one_sentence(monkeypatch):
   def fails(*args, **options):
     raise ValueError("got one video.")
 
-  monkeypatch.setattr(predict_rig, "views", fails)
+  monkeypatch.setattr(camera_rig, "views", fails)
   with pytest.raises(SystemExit, match=r"^error: got one video\.$"):
-    predict_command.main(WORDS)
+    command.main(WORDS)
 
 
 def test_ctrl_c_says_what_is_kept(monkeypatch, capsys):
   def stops(*args, **options):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(predict_rig, "views", stops)
+  monkeypatch.setattr(camera_rig, "views", stops)
   with pytest.raises(SystemExit) as stopped:
-    predict_command.main(WORDS)
+    command.main(WORDS)
   assert stopped.value.code == 130
   assert "the same command goes on from there" in capsys.readouterr().err
 
 
 def test_the_help_of_one_video_tells_of_several(capsys):
   with pytest.raises(SystemExit):
-    predict_command.main(["--help"])
+    command.main(["--help"])
   assert "--views A.mp4 B.mp4 --calib FILE" in capsys.readouterr().out

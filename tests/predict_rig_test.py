@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose import bvh
 from jaxpose import detect
-from jaxpose import pose_npz
-from jaxpose import predict_folder
-from jaxpose import predict_rig
-from jaxpose import views_draw
-from jaxpose import views_lifter
-from jaxpose.detect_tracks import Tracks
+from jaxpose.detect.detect_tracks import Tracks
+from jaxpose.formats import bvh
+from jaxpose.formats import pose_files
+from jaxpose.formats.view_poses import MultiviewPoses
 from jaxpose.models.multiview_lifters import FusedLifter
-from jaxpose.multiview_poses import MultiviewPoses
+from jaxpose.predict import camera_rig
+from jaxpose.predict import result_folder
+from jaxpose.predict import rig_draw
+from jaxpose.predict import rig_poses
 from tests import small_views
 
 PLAIN = ("npz", "csv", "bvh")
@@ -62,7 +62,7 @@ def detector(pixels, monkeypatch):
 
 def run(scene, out, **options):
   options = dict(fps=small_views.FPS, formats=PLAIN, progress=False) | options
-  return predict_rig.views(scene.folders, scene.calibration, out, **options)
+  return camera_rig.views(scene.folders, scene.calibration, out, **options)
 
 
 def files(folder):
@@ -89,7 +89,7 @@ def test_everybody_gets_files_of_the_right_poses(scene, detector, tmp_path):
     *(f"person_{k}/{n}" for k in (0, 1) for n in (*names, "report.txt")),
   }
   place = done.folder / "person_0"
-  poses = pose_npz.load(place / "poses.npz")
+  poses = pose_files.load(place / "poses.npz")
   truth = [small_views.walker(p) for p in ((0.0, 0.0), (0.3, 1.2))]
   errors = [np.linalg.norm(poses.joints_3d - t, axis=-1).mean() for t in truth]
   assert min(errors) < 0.02
@@ -100,7 +100,7 @@ def test_everybody_gets_files_of_the_right_poses(scene, detector, tmp_path):
   ours = small_views.seen(truth[int(np.argmin(errors))], small_views.opened(scene))
   assert np.abs(views.keypoints_2d - ours).max() < 2
   assert bvh.read(place / "poses.bvh").channels
-  assert Image.open(place / "picture.png").size == views_draw.SIZE
+  assert Image.open(place / "picture.png").size == rig_draw.SIZE
   said = (place / "report.txt").read_text()
   assert "15 frames of 4 views, method ransac." in said
   assert "poses.bvh: The skeleton with constant bones" in said
@@ -174,7 +174,7 @@ def test_a_calibration_of_other_cameras_is_refused(
 def test_keypoints_and_calibration_that_do_not_agree_are_told(
   scene, detector, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(predict_rig.multiview_reprojection, "LIMIT", 1e-6)
+  monkeypatch.setattr(camera_rig.triangulation, "WORST_REPROJECTION", 1e-6)
   with pytest.raises(ValueError, match="keypoints and a calibration that do not agree"):
     run(scene, tmp_path)
 
@@ -194,19 +194,19 @@ def test_wrong_options_are_told(scene, tmp_path, options, sentence):
 
 
 def test_views_are_triangulated_unless_the_lifter_is_asked_for():
-  released = views_lifter.RELEASED
-  assert predict_rig._method(None, None) == ("ransac", None)
-  assert predict_rig._method("dlt", None) == ("dlt", None)
-  assert predict_rig._method("lifter", None) == ("lifter", released)
-  assert predict_rig._method(None, "mine") == ("lifter", "mine")
-  assert isinstance(views_lifter.loaded(released).module, FusedLifter)
+  released = rig_poses.RELEASED
+  assert camera_rig._method(None, None) == ("ransac", None)
+  assert camera_rig._method("dlt", None) == ("dlt", None)
+  assert camera_rig._method("lifter", None) == ("lifter", released)
+  assert camera_rig._method(None, "mine") == ("lifter", "mine")
+  assert isinstance(rig_poses.loaded_lifter(released).module, FusedLifter)
 
 
 def test_who_cannot_be_put_in_3d_is_told(scene, detector, tmp_path, monkeypatch):
   def fails(person, *rest, **options):
     raise ValueError(f"person {person.name} is a cloud.")
 
-  monkeypatch.setattr(predict_rig.views_poses, "poses", fails)
+  monkeypatch.setattr(camera_rig.rig_poses, "view_poses", fails)
   with pytest.raises(ValueError, match="person 0 is a cloud"):
     run(scene, tmp_path)
 
@@ -214,32 +214,32 @@ def test_who_cannot_be_put_in_3d_is_told(scene, detector, tmp_path, monkeypatch)
 def test_an_interruption_keeps_what_was_detected(
   scene, detector, tmp_path, monkeypatch
 ):
-  lift = predict_rig.views_poses.poses
+  lift = camera_rig.rig_poses.view_poses
 
   def stops(*args, **options):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(predict_rig.views_poses, "poses", stops)
+  monkeypatch.setattr(camera_rig.rig_poses, "view_poses", stops)
   with pytest.raises(KeyboardInterrupt):
     run(scene, tmp_path)
-  monkeypatch.setattr(predict_rig.views_poses, "poses", lift)
+  monkeypatch.setattr(camera_rig.rig_poses, "view_poses", lift)
   run(scene, tmp_path)
   assert len(detector.calls) == 4
 
 
 def test_a_film_of_all_views_beside_the_body(scene, detector, tmp_path):
   pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
-  from jaxpose import frames
+  from jaxpose.files import frames
 
   done = run(scene, tmp_path, person=0, formats=["mp4"])
   film = frames.open_source(done.folder / "person_0/video.mp4")
-  assert film.image_size == views_draw.SIZE
+  assert film.image_size == rig_draw.SIZE
   assert film.count(exact=True) == small_views.FRAMES
   shutil.rmtree(done.folder)
 
 
 def test_the_folder_says_which_videos_it_is_of(scene, detector, tmp_path):
   run(scene, tmp_path, person=0)
-  content = json.loads((tmp_path / predict_folder.FILE).read_text())
+  content = json.loads((tmp_path / result_folder.FILE).read_text())
   assert content["source"]["name"] == "cam0 cam1 cam2 cam3"
   assert content["settings"]["calibration"]["unit"] == "m"

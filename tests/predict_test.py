@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import cameras
 from jaxpose import models
 from jaxpose import predict
-from jaxpose import pretrained
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
-from jaxpose import transforms
+from jaxpose.data import transforms
+from jaxpose.geometry import cameras
+from jaxpose.predict import lifting
+from jaxpose.skeletons import skeleton_maps
+from jaxpose.weights import pretrained
 
 SIZE = (640, 480)
 H36M = skeletons.get("h36m17")
@@ -44,8 +45,8 @@ def keypoints(frames: int, joints: int = 17) -> np.ndarray:
   return np.asarray(SIZE) * (0.5 + 0.4 * wave)
 
 
-def lift(points, weights, **kwargs) -> predict.Lifted:
-  return predict.lift(points, image_size=SIZE, weights=weights, **kwargs)
+def lift(points, weights, **kwargs) -> lifting.Lifted:
+  return lifting.lift(points, image_size=SIZE, weights=weights, **kwargs)
 
 
 def by_hand(points: np.ndarray, weights, frame: int, mirror=False) -> np.ndarray:
@@ -235,11 +236,11 @@ def test_keypoints_that_the_model_does_not_use_may_be_missing(weights):
 
 def test_a_picture_higher_than_wide_is_the_middle_of_a_square(weights):
   points = keypoints(10) * [0.75, 4 / 3]  # in 480 x 640
-  upright = predict.lift(points, image_size=(480, 640), weights=weights)
+  upright = lifting.lift(points, image_size=(480, 640), weights=weights)
   moved = points + np.asarray([80, 0])
-  square = predict.lift(moved, image_size=(640, 640), weights=weights)
+  square = lifting.lift(moved, image_size=(640, 640), weights=weights)
   np.testing.assert_allclose(upright, square, atol=1e-6)
-  stretched = predict.lift(points, image_size=(480, 480), weights=weights)
+  stretched = lifting.lift(points, image_size=(480, 480), weights=weights)
   assert np.abs(np.asarray(upright) - np.asarray(stretched)).max() > 1e-2
 
 
@@ -373,7 +374,7 @@ def test_image_sizes_that_cannot_be_are_refused(weights, image_size, sentence):
   points = keypoints(5)
   points[:, :9, 0] = 600  # at the right of the image
   with pytest.raises(ValueError, match=re.escape(sentence)):
-    predict.lift(points, image_size=image_size, weights=weights)
+    lifting.lift(points, image_size=image_size, weights=weights)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +390,7 @@ def test_image_sizes_that_cannot_be_are_refused(weights, image_size, sentence):
 )
 def test_other_wrong_arguments_are_refused(weights, arguments, sentence):
   with pytest.raises(ValueError, match=re.escape(sentence)):
-    predict.lift(keypoints(5), **(dict(image_size=SIZE, weights=weights) | arguments))
+    lifting.lift(keypoints(5), **(dict(image_size=SIZE, weights=weights) | arguments))
 
 
 def test_weights_that_are_not_there_are_refused():

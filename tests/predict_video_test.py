@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose import bvh
 from jaxpose import detect
-from jaxpose import frames
-from jaxpose import keypoint_tracks
-from jaxpose import lift_network
-from jaxpose import pose_csv
-from jaxpose import pose_npz
 from jaxpose import predict
-from jaxpose import predict_outputs
-from jaxpose import predict_video
-from jaxpose import pretrained
+from jaxpose.files import frames
+from jaxpose.formats import bvh
+from jaxpose.formats import keypoint_tracks
+from jaxpose.formats import pose_files
+from jaxpose.predict import films
+from jaxpose.predict import lifting
+from jaxpose.predict import outputs
+from jaxpose.weights import pretrained
 from tests import small_glot
 from tests import small_video
 from tests.frames_test import pictures
@@ -63,7 +62,7 @@ def test_everybody_gets_files_of_the_right_poses(scene, detector, tmp_path):
     "prediction.json",
     *(f"person_{k}/{name}" for k in (0, 1) for name in names),
   }
-  poses = pose_npz.load(done.folder / "person_0/poses.npz")
+  poses = pose_files.load(done.folder / "person_0/poses.npz")
   relative = poses.joints_3d - poses.joints_3d[:, :1]
   error = np.linalg.norm(relative - scene.truth, axis=-1).mean()
   size = np.linalg.norm(scene.truth, axis=-1).mean()
@@ -76,7 +75,7 @@ def test_everybody_gets_files_of_the_right_poses(scene, detector, tmp_path):
   head, hip, feet = (poses.skeleton.index(j) for j in ("head", "hip", "left_foot"))
   assert height[head] > height[hip] + 0.3 > height[feet] + 0.6
   assert -0.1 < height[feet] < 0.5
-  later = pose_npz.load(done.folder / "person_1/poses.npz")
+  later = pose_files.load(done.folder / "person_1/poses.npz")
   assert len(later.joints_3d) == small_video.FRAMES - 6
   assert bvh.read(done.folder / "person_0/poses.bvh").channels
   for text in (small_video.REPORT, "575 pixels were assumed (1.15 x the longer side)"):
@@ -108,20 +107,20 @@ def test_what_is_finished_is_not_done_again(scene, detector, tmp_path):
 def test_an_interruption_keeps_what_was_finished(
   scene, detector, tmp_path, monkeypatch
 ):
-  write = predict_outputs.write
+  write = outputs.write
 
   def stops(path, person, form, *rest):
     if form == "bvh":
       raise KeyboardInterrupt
     return write(path, person, form, *rest)
 
-  monkeypatch.setattr(predict_outputs, "write", stops)
+  monkeypatch.setattr(outputs, "write", stops)
   with pytest.raises(KeyboardInterrupt):
     run(scene, tmp_path)
   before = stamps(tmp_path)
   kept = [tmp_path / name for name in ("keypoints.npz", "person_0/poses.npz")]
   assert set(kept) <= set(before)
-  monkeypatch.setattr(predict_outputs, "write", write)
+  monkeypatch.setattr(outputs, "write", write)
   run(scene, tmp_path)
   after = stamps(tmp_path)
   assert len(detector.calls) == 1
@@ -196,7 +195,7 @@ def test_keypoints_of_another_detector_take_the_place_of_ours(
   file = small_video.saved(tmp_path / "points.npz", gapped)
   done = run(scene, tmp_path / "out", keypoints=file, formats=["npz"])
   assert done.people == ["a b/c"]
-  poses = pose_npz.load(tmp_path / "out/person_a_b_c/poses.npz")
+  poses = pose_files.load(tmp_path / "out/person_a_b_c/poses.npz")
   assert len(poses.joints_3d) == 20
   assert np.isnan(poses.keypoints_2d[9:13]).all()
   assert "interpolated" in poses.report
@@ -219,7 +218,7 @@ def test_keypoints_that_are_not_of_the_video_are_refused(scene, tmp_path):
 def test_the_focal_length_is_given_or_read_or_assumed(scene, detector, tmp_path):
   told = run(scene, tmp_path / "a", focal=600.0, formats=["npz"], person=0)
   assert "The focal length is 600 pixels, as given." in told.report
-  camera = pose_npz.load(tmp_path / "a/person_0/poses.npz").camera
+  camera = pose_files.load(tmp_path / "a/person_0/poses.npz").camera
   assert camera.intrinsics[0] == 600
   folder = pictures(tmp_path / "photos", small_video.FRAMES, small_video.SIZE, ".jpg")
   first = folder / "f_0.jpg"
@@ -234,7 +233,7 @@ def test_the_focal_length_is_given_or_read_or_assumed(scene, detector, tmp_path)
 
 def test_without_world_files_are_in_the_cameras_frame(scene, detector, tmp_path):
   run(scene, tmp_path, world=False, person=0)
-  poses = pose_npz.load(tmp_path / "person_0/poses.npz")
+  poses = pose_files.load(tmp_path / "person_0/poses.npz")
   assert poses.joints_3d_world is None
   table = np.genfromtxt(tmp_path / "person_0/poses.csv", delimiter=",", skip_header=1)
   np.testing.assert_allclose(
@@ -249,12 +248,12 @@ def test_poses_are_averaged_with_the_mirror_image_unless_told_not_to(
   done = run(
     scene, tmp_path / "out", smooth="none", person="0", formats=["npz"], **options
   )
-  found = pose_npz.load(done.folder / "person_0/poses.npz").joints_3d
+  found = pose_files.load(done.folder / "person_0/poses.npz").joints_3d
   track = detector.people[0]
-  lifted = predict.lift(
+  lifted = lifting.lift(
     track.keypoints,
     image_size=small_video.SIZE,
-    weights=predict_video.WEIGHTS,
+    weights=films.WEIGHTS,
     skeleton="h36m17",
     confidence=track.confidence,
     flip=options.get("flip", True),
@@ -265,7 +264,7 @@ def test_poses_are_averaged_with_the_mirror_image_unless_told_not_to(
 def test_one_frame_is_enough(scene, tmp_path, monkeypatch):
   small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[:1], first=3))
   run(scene, tmp_path)
-  assert len(pose_npz.load(tmp_path / "person_0/poses.npz").joints_3d) == 1
+  assert len(pose_files.load(tmp_path / "person_0/poses.npz").joints_3d) == 1
 
 
 def test_a_video_gets_a_video_of_the_frames_with_the_person(
@@ -324,7 +323,7 @@ def test_a_glb_is_made_from_the_stored_body_once_its_package_is_there(
   weights = pretrained.save(tmp_path / "weights", small_glot.weights())
   out = tmp_path / "out"
   with monkeypatch.context() as lacking:
-    lacking.setattr(predict_outputs, "body_files", lambda: ["body.npz", "body.bvh"])
+    lacking.setattr(outputs, "body_files", lambda: ["body.npz", "body.bvh"])
     done = run(scene, out, formats=["npz"], mesh=weights)
   assert "No body.glb: for that run pip install 'jaxpose[mesh]'." in done.report
   before = stamps(out / "person_0")
@@ -360,7 +359,7 @@ def test_a_film_that_is_missing_is_made_from_the_stored_body(
 def test_what_cannot_be_written_is_not_tried_again(
   scene, detector, tmp_path, monkeypatch
 ):
-  write = predict_outputs.write
+  write = outputs.write
 
   def too_long(path, person, form, *rest):
     return (
@@ -369,7 +368,7 @@ def test_what_cannot_be_written_is_not_tried_again(
       else write(path, person, form, *rest)
     )
 
-  monkeypatch.setattr(predict_outputs, "write", too_long)
+  monkeypatch.setattr(outputs, "write", too_long)
   done = run(scene, tmp_path, person="0", formats=["bvh", "csv"])
   assert "No poses.csv: too long." in done.report
   report = tmp_path / "person_0/report.txt"
@@ -484,7 +483,7 @@ def test_a_turned_video_is_upright_in_what_comes_out(scene, tmp_path, monkeypatc
   subprocess.run([*command, "-i", path, "-c", "copy", turned], check=True)
   small_video.put_in_place(monkeypatch, small_video.track(scene.pixels))
   predict.video(turned, tmp_path / "out", formats=["npz"], progress=False)
-  camera = pose_npz.load(tmp_path / "out/person_0/poses.npz").camera
+  camera = pose_files.load(tmp_path / "out/person_0/poses.npz").camera
   assert camera.image_size == (640, 500)
 
 
@@ -495,12 +494,12 @@ def test_a_rate_that_varies_is_evened_but_for_keypoints_of_others(
   detector = small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[:12]))
   predict.video(path, tmp_path / "out", formats=["npz"], progress=False)
   assert detector.calls[0]["even"] is True
-  poses = pose_npz.load(tmp_path / "out/person_0/poses.npz")
+  poses = pose_files.load(tmp_path / "out/person_0/poses.npz")
   assert (len(poses.joints_3d), poses.fps) == (12, pytest.approx(10, abs=0.01))
   file = small_video.saved(tmp_path / "k.npz", small_video.track(scene.pixels[:8]))
   options = dict(formats=["npz"], progress=False, keypoints=file)
   told = predict.video(path, tmp_path / "of_others", **options).report
-  poses = pose_npz.load(tmp_path / "of_others/person_0/poses.npz")
+  poses = pose_files.load(tmp_path / "of_others/person_0/poses.npz")
   assert len(poses.joints_3d) == 8
   assert "frame rate of walk.mp4 varies, but keypoints of another" in told
 
@@ -508,18 +507,18 @@ def test_a_rate_that_varies_is_evened_but_for_keypoints_of_others(
 def test_a_full_disk_keeps_what_was_finished_and_the_same_call_goes_on(
   scene, detector, tmp_path, monkeypatch
 ):
-  save = pose_csv.save
+  save = pose_files.save_csv
 
   def full(path, *_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-  monkeypatch.setattr(pose_csv, "save", full)
+  monkeypatch.setattr(pose_files, "save", full)
   with pytest.raises(OSError, match="No space left on device"):
     run(scene, tmp_path, person=0)
   before = stamps(tmp_path)
   kept = [tmp_path / name for name in ("keypoints.npz", "person_0/poses.npz")]
   assert set(kept) <= set(before)
-  monkeypatch.setattr(pose_csv, "save", save)
+  monkeypatch.setattr(pose_files, "save", save)
   run(scene, tmp_path, person=0)
   after = stamps(tmp_path)
   assert [after[p] for p in kept] == [before[p] for p in kept]
@@ -533,7 +532,7 @@ def test_memory_of_a_long_video_is_bounded(scene, tmp_path, monkeypatch):
     for part in (scene.pixels, np.float32(scene.truth))
   )
   monkeypatch.setattr(
-    lift_network, "poses", lambda _, points, *__: truth[: len(points)]
+    lifting, "network_poses", lambda _, points, *__: truth[: len(points)]
   )
   most = {}
   for count in (50, 150, 450):  # the first for what is read once

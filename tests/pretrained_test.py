@@ -11,9 +11,9 @@ import pytest
 from flax import traverse_util
 
 from jaxpose import models
-from jaxpose import pretrained
-from jaxpose import resources
-from jaxpose.checkpoint import Checkpoints
+from jaxpose.files import resources
+from jaxpose.weights import pretrained
+from jaxpose.weights.checkpoint import Checkpoints
 
 MODEL = dict(name="gla_gcn", variant="s_agcn", width=8, filter_widths=(3,))
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from jaxpose import body as bodies
-from jaxpose import body_files
 from jaxpose import geometry
-from jaxpose import proportions
 from jaxpose import skeletons
+from jaxpose.body import body_files
+from jaxpose.skeletons import proportions
 
 ADULT = dict(torso=0.6, forearm=0.32, upper_arm=0.34, shoulders=0.44, hips=0.22)
 # Measured on ASF/AMC takes of CMU's subjects, three of them the least or most of 18.

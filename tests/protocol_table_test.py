@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jaxpose import metrics
-from jaxpose import protocols
-from jaxpose.protocols import SequencePrediction
+from jaxpose.metrics import protocols
+from jaxpose.metrics.protocols import SequencePrediction
 from tests import builder_testing
 
 BENCHMARKS = {  # of each paper and benchmark: its protocols, and where it is scored

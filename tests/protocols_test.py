@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from jaxpose import metrics
-from jaxpose import protocols
 from jaxpose import skeletons
-from jaxpose.protocols import SequencePrediction
+from jaxpose.metrics import protocols
+from jaxpose.metrics.protocols import SequencePrediction
 
 
 def item(error, subject="S9", action="Walking", frames=4, joints=17, **kw):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jaxpose import pretrained
+from jaxpose.weights import pretrained
 from tools import release_weights
 
 COMMAND = (

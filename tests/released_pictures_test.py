@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from jaxpose import kinds
 from jaxpose import predict
-from jaxpose import pretrained
-from jaxpose import scoring
+from jaxpose import tasks
+from jaxpose.tasks import scoring
+from jaxpose.weights import pretrained
 from tests import builder_testing
 
 NAME = "mpstrt-small"
@@ -33,9 +33,9 @@ def test_weights_of_pictures_know_people_that_they_have_not_seen(
   # jax 0.10's simulated devices take minutes to share the batches of several views.
   one = jax.devices()[:1]
   monkeypatch.setattr(jax, "devices", lambda: one)
-  scorer = kinds.VIEWS.scorer(
+  scorer = tasks.VIEWS.scorer(
     weights.module,
-    lambda split: kinds.load(folder, split, window=4, crop_size=64),
+    lambda split: tasks.load(folder, split, window=4, crop_size=64),
     window=4,
     inputs=weights.inputs,
   )

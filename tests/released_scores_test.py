@@ -2,15 +2,15 @@
 
 import pytest
 
-from jaxpose import data
-from jaxpose import pretrained
-from jaxpose import scoring
+from jaxpose.data import pose_data
+from jaxpose.tasks import scoring
+from jaxpose.weights import pretrained
 
 
 @pytest.fixture(scope="module")
 def cmu(shared, tmp_path_factory):
   folder = tmp_path_factory.mktemp("cmu")
-  return data.prepare(
+  return pose_data.prepare(
     "cmu_mocap", data_dir=folder, manual_dir=shared / "data/cmu_asfamc"
   )
 
@@ -27,7 +27,7 @@ def test_lifters_score_what_they_claim(cmu, name, detector, mpjpe, pa_mpjpe):
   weights = pretrained.load(name)
   scorer = scoring.Scorer(
     weights.module,
-    lambda split: data.load(cmu, split),
+    lambda split: pose_data.load(cmu, split),
     window=weights.window,
     framed=weights.framed,
     lookahead=weights.lookahead,

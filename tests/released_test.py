@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from jaxpose import data
 from jaxpose import evaluate
-from jaxpose import predict
-from jaxpose import pretrained
-from jaxpose import resources
-from jaxpose import scoring
+from jaxpose.data import pose_data
+from jaxpose.files import resources
+from jaxpose.predict import lifting
+from jaxpose.tasks import scoring
+from jaxpose.weights import pretrained
 
 NAMES = sorted(pretrained.released())
 KIND = {name: pretrained.load(name).model["name"] for name in NAMES}
@@ -54,13 +54,13 @@ def test_released_weights_know_motion_that_they_have_not_seen(
 @each_lifter
 def test_released_weights_lift_a_clip(name, tiny_data_dir):
   """Bodies and motion that they were not trained on: far better than the mean pose."""
-  folder = data.prepare(
+  folder = pose_data.prepare(
     "synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir
   )
-  clip = data.load(folder, "test")
+  clip = pose_data.load(folder, "test")
   last = int(clip.runs["last"][0]) + 1
   pixels = 500 * (np.asarray(clip.frames["keypoints_2d"][:last]) + 1)
-  poses = predict.lift(
+  poses = lifting.lift(
     pixels, image_size=(1000, 1000), weights=name, skeleton=clip.skeleton.name
   )
   truth = scoring.relative_joints(clip)
@@ -71,13 +71,13 @@ def test_released_weights_lift_a_clip(name, tiny_data_dir):
 
 @each_lifter
 def test_somebody_small_in_a_wide_picture_is_lifted_alike(name, tiny_data_dir):
-  folder = data.prepare(
+  folder = pose_data.prepare(
     "synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir
   )
-  clip = data.load(folder, "test")
+  clip = pose_data.load(folder, "test")
   points = np.asarray(clip.frames["keypoints_2d"][:40])
   near, far = (
-    predict.lift(
+    lifting.lift(
       500 * (size * points + 1),
       image_size=(1000, 1000),
       weights=name,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import render
+from jaxpose.draw import render
+from jaxpose.geometry import cameras
 
 K = np.array([90.0, 85.0, 31.2, 23.9, 0, 0, 0, 0, 0])
 SIZE = (64, 48)

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxpose import cameras
 from jaxpose import geometry
-from jaxpose import resection
+from jaxpose.geometry import cameras
 
 
 def scene(golden, subject="S9", camera=1, count=600, seed=0):
@@ -29,7 +28,7 @@ def scene(golden, subject="S9", camera=1, count=600, seed=0):
 def test_human36m_cameras_are_found_again(golden, camera):
   points, seen, rotation, position, lens = scene(golden, camera=camera)
   seen = seen.astype(np.float32)
-  found = resection.calibrate(points, seen, (1000, 1000), "54138969")
+  found = cameras.calibrate(points, seen, (1000, 1000), "54138969")
   np.testing.assert_allclose(found.rotation, rotation, atol=2e-6)
   np.testing.assert_allclose(found.position, position, atol=2e-5)  # metres
   np.testing.assert_allclose(found.intrinsics[:4], lens[:4], atol=0.01)
@@ -49,7 +48,7 @@ def test_a_lens_of_another_model_costs_little(golden):
   )
   rays += np.stack([x, y], -1) * (1 - 0.2 * r2 + 0.2 * r2**2)[:, None]
   seen = lens[:2] * rays + lens[2:4]
-  found = resection.calibrate(points, seen, (1000, 1000))
+  found = cameras.calibrate(points, seen, (1000, 1000))
   turn = geometry.matrix_to_axis_angle(found.rotation @ rotation.T)
   assert np.rad2deg(np.linalg.norm(turn)) < 0.3
   assert np.linalg.norm(found.position - position) < 0.03  # of 5 metres
@@ -59,17 +58,17 @@ def test_files_that_do_not_belong_together_are_refused(golden):
   points, seen, *_ = scene(golden)
   message = "no camera sees the 3D joints at the 2D keypoints of camera 'a': got "
   with pytest.raises(ValueError, match=message):
-    resection.calibrate(points[::-1], seen, (1000, 1000), "a")
+    cameras.calibrate(points[::-1], seen, (1000, 1000), "a")
 
 
 def test_one_still_point_is_refused(golden):
   points, seen, *_ = scene(golden)
   still = np.broadcast_to(points[:1], points.shape)
   with pytest.raises(ValueError, match="no camera sees the 3D joints"):
-    resection.calibrate(still, seen, (1000, 1000))
+    cameras.calibrate(still, seen, (1000, 1000))
 
 
 def test_too_few_points_are_refused(golden):
   points, seen, *_ = scene(golden)
   with pytest.raises(ValueError, match="got 7 points and 7 pixels"):
-    resection.calibrate(points[:7], seen[:7], (1000, 1000))
+    cameras.calibrate(points[:7], seen[:7], (1000, 1000))

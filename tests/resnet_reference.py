@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from jaxpose.models import resnet_torch
+from jaxpose.convert import resnet_torch
 
 
 def formula(n: int, shape) -> np.ndarray:

@@ -7,8 +7,8 @@ import pytest
 
 from jaxpose import convert
 from jaxpose import models
+from jaxpose.convert import resnet_torch
 from jaxpose.models import resnet
-from jaxpose.models import resnet_torch
 from tests import resnet_reference
 
 pytestmark = pytest.mark.numeric

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxpose import resources
+from jaxpose.files import resources
 
 
 @pytest.mark.parametrize("name", ["configs", "datasets", "weights"])

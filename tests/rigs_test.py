@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxpose import cameras
-from jaxpose import rigs
+from jaxpose.geometry import cameras
+from jaxpose.geometry import rigs
 
 
 def test_rigs_differ_in_everything_and_fill_their_ranges():

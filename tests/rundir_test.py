@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from jaxpose import rundir
 from jaxpose.config import base_config
+from jaxpose.train import rundir
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

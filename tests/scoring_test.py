@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from jaxpose import data
-from jaxpose import framing
-from jaxpose import protocols
-from jaxpose import scoring
 from jaxpose import skeletons
-from jaxpose import transforms
-from jaxpose.scoring import Evaluation
+from jaxpose.data import pose_data
+from jaxpose.data import transforms
+from jaxpose.metrics import protocols
+from jaxpose.skeletons import framing
+from jaxpose.tasks import scoring
+from jaxpose.tasks.scoring import Evaluation
 from tests import small_data
 from tests import small_runs
 
@@ -106,7 +106,7 @@ def test_inputs_are_given_in_their_order():
   np.testing.assert_array_equal(predict({}, batch)[..., 1], 1)
 
 
-def linear_world(frames: int, seed: int) -> data.PoseData:
+def linear_world(frames: int, seed: int) -> pose_data.PoseData:
   """Poses that are an affine function of the keypoints, the same for every seed."""
   matrix = np.random.default_rng(9).normal(size=(35, 51))
   points = np.random.default_rng(seed).normal(size=(frames, 34))
@@ -116,7 +116,9 @@ def linear_world(frames: int, seed: int) -> data.PoseData:
     joints_3d=joints.reshape(-1, 17, 3).astype(np.float32),
   )
   runs = dict(first=np.asarray([0], np.int32), last=np.asarray([frames - 1], np.int32))
-  return data.PoseData(made, runs, (data.View("s", "S1", "walk", "0", 50.0),), H36M)
+  return pose_data.PoseData(
+    made, runs, (pose_data.View("s", "S1", "walk", "0", 50.0),), H36M
+  )
 
 
 def test_the_linear_lifter_recovers_a_linear_world():

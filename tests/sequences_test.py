@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import sequences
 from jaxpose import skeletons
+from jaxpose.data import sequences
+from jaxpose.geometry import cameras
 
 H36M = skeletons.get("h36m17")
 LABELS = dict(fps=50.0, sequence="07_01", subject="07", action="walk")

@@ -2,9 +2,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
-from jaxpose import transforms
+from jaxpose.data import transforms
+from jaxpose.skeletons import skeleton_maps
 
 JOINED = [("smpl24", "humaneva15"), ("mpi3dhp28", "lsp14"), ("mpi3dhp17", "humaneva15")]
 PAIRS = [*skeleton_maps.MAPS, *JOINED, ("h36m17", "h36m17"), ("smpl24", "smpl24")]

@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from jaxpose import body_files
-from jaxpose import body_sequences
-from jaxpose import cameras
-from jaxpose import data
 from jaxpose import geometry
-from jaxpose import sequences
 from jaxpose import skeletons
+from jaxpose.body import body_files
+from jaxpose.data import pose_data as data_pose_data
+from jaxpose.data import sequences
+from jaxpose.geometry import cameras
 
 H36M = skeletons.get("h36m17")
 
@@ -44,9 +43,9 @@ def records(lengths=(12, 7), actions=("walk", "sit"), num_cameras=2) -> list[dic
   return made
 
 
-def pose_data(lengths=(12, 7), **kwargs) -> data.PoseData:
+def pose_data(lengths=(12, 7), **kwargs) -> data_pose_data.PoseData:
   """The records in memory."""
-  return data.from_records(records(lengths, **kwargs))
+  return data_pose_data.from_records(records(lengths, **kwargs))
 
 
 def mesh_records(lengths=(20, 9), num_cameras=2, seed=0) -> list[dict]:
@@ -62,7 +61,7 @@ def mesh_records(lengths=(20, 9), num_cameras=2, seed=0) -> list[dict]:
     hips = np.asarray([0, 0, 0.9]) + 0.005 * time[:, 0]
     made += [
       record
-      for _, record in body_sequences.film(
+      for _, record in sequences.film_body(
         body,
         rotations,
         rng.normal(size=body.num_betas).astype(np.float32),
@@ -78,12 +77,14 @@ def mesh_records(lengths=(20, 9), num_cameras=2, seed=0) -> list[dict]:
   return made
 
 
-def mesh_data(lengths=(20, 9), **kwargs) -> data.PoseData:
+def mesh_data(lengths=(20, 9), **kwargs) -> data_pose_data.PoseData:
   """The records of bodies in memory."""
-  return data.from_records(mesh_records(lengths, **kwargs))
+  return data_pose_data.from_records(mesh_records(lengths, **kwargs))
 
 
-def of_runs(lengths: list[int], actions: list[str] | None = None) -> data.PoseData:
+def of_runs(
+  lengths: list[int], actions: list[str] | None = None
+) -> data_pose_data.PoseData:
   """Runs in which keypoint x is the frame's number and y that of its run."""
   total = sum(lengths)
   ends = np.cumsum(lengths)
@@ -93,11 +94,11 @@ def of_runs(lengths: list[int], actions: list[str] | None = None) -> data.PoseDa
   joints = np.random.default_rng(0).normal(size=(total, 17, 3)).astype(np.float32)
   runs = dict(first=(ends - lengths).astype(np.int32), last=(ends - 1).astype(np.int32))
   views = [
-    data.View(f"s{i}", "S1", action, "0", 50.0)
+    data_pose_data.View(f"s{i}", "S1", action, "0", 50.0)
     for i, action in enumerate(actions or ["walk"] * len(lengths))
   ]
   frames = dict(keypoints_2d=points, joints_3d=joints)
-  return data.PoseData(frames, runs, tuple(views), H36M)
+  return data_pose_data.PoseData(frames, runs, tuple(views), H36M)
 
 
 def focal_of(record: dict) -> float:

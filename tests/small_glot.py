@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxpose import models
-from jaxpose import pretrained
+from jaxpose.weights import pretrained
 
 SIZE = (640, 480)
 TINY = dict(

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from PIL import ImageDraw
 
-from jaxpose import cameras
 from jaxpose import models
-from jaxpose import pretrained
 from jaxpose import skeletons
+from jaxpose.geometry import cameras
 from jaxpose.models import multiview
+from jaxpose.weights import pretrained
 from tests import multiview_testing
 
 SKELETON = skeletons.get("h36m17")

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from tensorboardX.proto import event_pb2
 
-from jaxpose import resources
 from jaxpose import train
-from jaxpose.checkpoint import Checkpoints
 from jaxpose.config import base_config
+from jaxpose.files import resources
 from jaxpose.models.layers import BatchNorm
+from jaxpose.weights.checkpoint import Checkpoints
 
 
 def get_config(name: str, variant: str | None = None):

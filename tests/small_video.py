@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxpose import data
 from jaxpose import detect
-from jaxpose import keypoint_files
-from jaxpose import scoring
-from jaxpose.detect_tracks import Tracks
-from jaxpose.keypoint_tracks import Track
+from jaxpose.data import pose_data
+from jaxpose.detect.detect_tracks import Tracks
+from jaxpose.formats import keypoint_files
+from jaxpose.formats.keypoint_tracks import Track
+from jaxpose.tasks import scoring
 from tests.frames_test import pictures
 
 SIZE = (500, 500)
@@ -28,8 +28,10 @@ class Scene(NamedTuple):
 
 def scene(tiny_data_dir, folder) -> Scene:
   """Motion and camera that no weights were trained on."""
-  at = data.prepare("synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir)
-  clip = data.load(at, "test")
+  at = pose_data.prepare(
+    "synthetic_motion", builder_config="tiny", data_dir=tiny_data_dir
+  )
+  clip = pose_data.load(at, "test")
   pixels = SIZE[0] / 2 * (np.asarray(clip.frames["keypoints_2d"][:FRAMES]) + 1)
   truth = scoring.relative_joints(clip)[:FRAMES]
   return Scene(pictures(folder, FRAMES, SIZE), truth, pixels)

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxpose import cameras
 from jaxpose import skeletons
-from jaxpose import views_people
-from jaxpose import views_source
-from jaxpose.detect_tracks import Tracks
-from jaxpose.keypoint_tracks import Track
+from jaxpose.detect.detect_tracks import Tracks
+from jaxpose.formats.keypoint_tracks import Track
+from jaxpose.geometry import cameras
+from jaxpose.predict import rig_people
+from jaxpose.predict import rig_source
 from tests.frames_test import pictures
 
 SIZE = (200, 160)
@@ -84,10 +84,10 @@ def scene(folder, views=4, frames=FRAMES) -> Scene:
   return Scene(folders, path, ring)
 
 
-def opened(found: Scene, **options) -> views_source.Rig:
+def opened(found: Scene, **options) -> rig_source.Rig:
   """The rig of the scene."""
   options = dict(fps=FPS) | options
-  return views_source.opened(found.folders, found.calibration, **options)
+  return rig_source.opened(found.folders, found.calibration, **options)
 
 
 def seen(joints, rig, noise=0.0, seed=0) -> np.ndarray:
@@ -110,6 +110,6 @@ def tracks(pixels) -> list[Tracks]:
   return [Tracks([track(pixels[:, v])]) for v in range(pixels.shape[1])]
 
 
-def person(joints, rig, noise=0.0) -> views_people.Seen:
+def person(joints, rig, noise=0.0) -> rig_people.Seen:
   """Whom `associate` finds when there is one."""
-  return views_people.associate(tracks(seen(joints, rig, noise)), rig).people[0]
+  return rig_people.associate(tracks(seen(joints, rig, noise)), rig).people[0]

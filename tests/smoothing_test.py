@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from jaxpose import geometry
-from jaxpose import smoothing
-from jaxpose.smoothing import OneEuro
-from jaxpose.smoothing import SavitzkyGolay
+from jaxpose.motion import smoothing
+from jaxpose.motion.smoothing import OneEuro
+from jaxpose.motion.smoothing import SavitzkyGolay
 
 FPS = 50.0
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from jaxpose import bone_rotations
 from jaxpose import skeletons
-from jaxpose import stage
+from jaxpose.draw import stage
+from jaxpose.motion import bone_rotations
 
 H36M = skeletons.get("h36m17")
 SIZE = (300, 360)

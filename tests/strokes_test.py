@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxpose import strokes
+from jaxpose.draw import render
 
 
 def blank(colour=255):
@@ -14,7 +14,7 @@ def at(*xy):
 
 def test_a_tube_covers_its_area_and_nothing_else():
   image = blank()
-  strokes.tube(image, at(20, 30), at(60, 30), (5, 5), (0, 0, 0), lit=False)
+  render.tube(image, at(20, 30), at(60, 30), (5, 5), (0, 0, 0), lit=False)
   assert (image[30, 20:61] == 0).all()
   covered = (255 - image[..., 0].astype(float)).sum() / 255
   assert covered == pytest.approx(40 * 10 + np.pi * 25, rel=0.01)  # round ends
@@ -24,28 +24,28 @@ def test_a_tube_covers_its_area_and_nothing_else():
 
 def test_radii_differ_along_a_tube():
   image = blank()
-  strokes.tube(image, at(20, 30), at(60, 30), (2, 10), (0, 0, 0), lit=False)
+  render.tube(image, at(20, 30), at(60, 30), (2, 10), (0, 0, 0), lit=False)
   widths = [(image[:, x, 0] < 128).sum() for x in (22, 40, 58)]
   assert widths[0] < widths[1] < widths[2]
 
 
 def test_edges_are_blended():
   image = blank()
-  strokes.tube(image, at(20, 10), at(60, 45), (4, 4), (0, 0, 0), lit=False)
+  render.tube(image, at(20, 10), at(60, 45), (4, 4), (0, 0, 0), lit=False)
   assert 0.05 < ((image > 0) & (image < 255)).mean() / (image == 0).mean() < 0.5
 
 
 def test_light_comes_from_the_upper_left():
   image = blank()
-  strokes.disc(image, at(40, 30), 20, (40, 120, 200))
+  render.disc(image, at(40, 30), 20, (40, 120, 200))
   assert image[20, 30].sum() > image[30, 40].sum() > image[42, 52].sum()
-  strokes.disc(image, at(40, 30), 20, (40, 120, 200), lit=False)
+  render.disc(image, at(40, 30), 20, (40, 120, 200), lit=False)
   assert (image[20:40, 30:50] == [40, 120, 200]).all()
 
 
 def test_opacity_mixes_with_what_is_below():
   image = blank(100)
-  strokes.disc(image, at(40, 30), 10, (200, 0, 100), opacity=0.5, lit=False)
+  render.disc(image, at(40, 30), 10, (200, 0, 100), opacity=0.5, lit=False)
   np.testing.assert_allclose(image[30, 40], [150, 50, 100], atol=1)
 
 
@@ -60,11 +60,11 @@ def test_opacity_mixes_with_what_is_below():
 )
 def test_what_is_outside_or_unknown_changes_nothing(start, end):
   image = blank()
-  strokes.tube(image, at(*start), at(*end), (5, 5), (0, 0, 0))
+  render.tube(image, at(*start), at(*end), (5, 5), (0, 0, 0))
   assert (image == 255).all()
 
 
 def test_what_reaches_over_the_edge_is_cut():
   image = blank()
-  strokes.tube(image, at(-30, 30), at(200, 30), (5, 5), (0, 0, 0), lit=False)
+  render.tube(image, at(-30, 30), at(200, 30), (5, 5), (0, 0, 0), lit=False)
   assert (image[30] == 0).all()

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from jaxpose import torch_file
-from jaxpose.torch_globals import InvalidWeightsFile
-from jaxpose.torch_globals import Unread
+from jaxpose.files import torch_file
+from jaxpose.files.torch_file import InvalidWeightsFile
+from jaxpose.files.torch_file import Unread
 from tests.torch_writer import CONTAINERS
 from tests.torch_writer import STORAGE
 from tests.torch_writer import Build

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from jaxpose import torch_file
-from jaxpose import torch_globals
-from jaxpose.torch_globals import InvalidWeightsFile
-from jaxpose.torch_globals import Unread
+from jaxpose.files import torch_file
+from jaxpose.files.torch_file import InvalidWeightsFile
+from jaxpose.files.torch_file import Unread
 from tests.torch_writer import CONTAINERS
 from tests.torch_writer import Build
 from tests.torch_writer import Name
@@ -280,11 +279,11 @@ def test_constructors_of_arbitrary_objects_are_refused(read, name):
   ],
 )
 def test_state_reaches_nothing_that_files_share(read, target):
-  before = {n: (v, repr(v)) for n, v in torch_globals.GLOBALS.items()}
+  before = {n: (v, repr(v)) for n, v in torch_file.GLOBALS.items()}
   state = {"name": "changed", "function": 1, "__class__": 2, "value": 3}
   for hostile in (state, (None, state), (3, ">", None, None, None, -1, -1, 0)):
     read(zip_bytes(stream(Build(Name(target), hostile))))
-  assert {n: (v, repr(v)) for n, v in torch_globals.GLOBALS.items()} == before
+  assert {n: (v, repr(v)) for n, v in torch_file.GLOBALS.items()} == before
   assert np.dtype("float32").isnative
 
 
@@ -304,7 +303,7 @@ def test_random_generators_are_never_constructed(read, monkeypatch, tmp_path):
 @hypothesis.given(data=st.data())
 def test_random_programs_give_a_result_or_one_kind_of_error(read, data):
   parts = [op.code.encode("latin1") for op in pickletools.opcodes]
-  parts += [emit(Name(n)) for n in torch_globals.GLOBALS]
+  parts += [emit(Name(n)) for n in torch_file.GLOBALS]
   parts += [emit(v) for v in (0, 3, "0", "storage", (), (2,), [1], {"a": 1}, "latin1")]
   program = data.draw(st.lists(st.sampled_from(parts), max_size=30))
   try:

@@ -13,7 +13,7 @@ import jax
 import matplotlib.image
 import pytest
 
-from jaxpose import pretrained
+from jaxpose.weights import pretrained
 from tests import small_runs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -10,8 +10,8 @@ import pytest
 
 from jaxpose import evaluate
 from jaxpose import metrics
-from jaxpose import pretrained
 from jaxpose import train
+from jaxpose.weights import pretrained
 from tests import small_runs
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxpose import training_data
+from jaxpose.train import training_data
 from tests import small_runs
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import optax
 import pytest
 
-from jaxpose import batches
-from jaxpose import data
-from jaxpose import pretrained
-from jaxpose import training
+from jaxpose.data import pose_data
+from jaxpose.tasks import batches
+from jaxpose.train import training
+from jaxpose.weights import pretrained
 from tests import small_data
 from tests import small_runs
 
@@ -95,7 +95,7 @@ def test_saved_weights_replace_the_fresh_ones(monkeypatch):
 @pytest.mark.parametrize("part", ["dropout", "label_jitter"])
 def test_each_step_draws_anew_and_a_step_always_alike(part):
   poses = small_data.pose_data()
-  windows = data.TrainingOrder(poses, 8)(0)
+  windows = pose_data.TrainingOrder(poses, 8)(0)
   module = small_runs.Lifter(dropout=0.5 if part == "dropout" else 0.0)
   tx = optax.sgd(0.1)
   pipeline = dict(

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import trajectory
+from jaxpose.geometry import cameras
+from jaxpose.motion import trajectory
 
 FPS = 25
 FRAMES = 50

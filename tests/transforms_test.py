@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import cameras
 from jaxpose import geometry
 from jaxpose import skeletons
-from jaxpose import transforms
+from jaxpose.data import transforms
+from jaxpose.geometry import cameras
 
 H36M = skeletons.get("h36m17")
 KEY = jax.random.key(0)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from jaxpose import body as smpl
-from jaxpose import body_files
 from jaxpose import geometry
-from jaxpose import translation
+from jaxpose.body import body_files
+from jaxpose.geometry import placement
 
 FOCAL, CENTRE = 700.0, (320.0, 240.0)
 
@@ -34,10 +34,10 @@ def rays_of(joints):
 
 def test_the_fit_finds_where_the_body_stands(joints):
   weights = np.ones(joints.shape[:2])
-  found = translation.fit(joints, rays_of(joints), weights, PLACES)
+  found = placement.fit(joints, rays_of(joints), weights, PLACES)
   np.testing.assert_allclose(found, PLACES, atol=1e-9)
   # Another expectation moves a body that is seen whole by millimetres.
-  found = translation.fit(joints, rays_of(joints), weights, FAR)
+  found = placement.fit(joints, rays_of(joints), weights, FAR)
   np.testing.assert_allclose(found, PLACES, atol=2e-3)
   assert np.abs(found - PLACES).max() > 0
 
@@ -46,16 +46,16 @@ def test_hidden_joints_do_not_count(joints):
   rays, weights = rays_of(joints), np.ones(joints.shape[:2])
   weights[:, 10:30] = 0
   rays[:, 10:30] = 5.0
-  found = translation.fit(joints, rays, weights, PLACES)
+  found = placement.fit(joints, rays, weights, PLACES)
   np.testing.assert_allclose(found, PLACES, atol=1e-9)
 
 
 def test_little_that_is_seen_leaves_the_rest_to_the_expectation(joints):
   weights = np.zeros(joints.shape[:2])
-  found = translation.fit(joints, rays_of(joints), weights, FAR)
+  found = placement.fit(joints, rays_of(joints), weights, FAR)
   np.testing.assert_allclose(found, FAR)
   weights[:, 0] = 1  # one joint: across, but not how far
-  found = translation.fit(joints, rays_of(joints), weights, FAR)
+  found = placement.fit(joints, rays_of(joints), weights, FAR)
   np.testing.assert_allclose(found[:, 2], FAR[:, 2], rtol=0.01)
   moved = joints[:, 0] + found
   seen = rays_of(joints)[:, 0]
@@ -69,7 +69,7 @@ def test_joints_that_are_predicted_roughly_do_not_seem_near(joints):
   true = many + 0.08 * rng.normal(size=many.shape) + PLACES[:1, None]
   rays = true[..., :2] / true[..., 2:]
   places = np.tile(PLACES[:1], (300, 1))
-  found = translation.fit(many, rays, np.ones((300, 17)), places)
+  found = placement.fit(many, rays, np.ones((300, 17)), places)
   assert found[:, 2].mean() == pytest.approx(PLACES[0, 2], rel=0.01)
   # A misfit in metres has them nearer.
   a, b = rays, rays * many[..., 2:] - many[..., :2]
@@ -82,7 +82,7 @@ def test_a_body_behind_the_camera_is_put_where_it_is_expected(joints):
   weights = np.ones(joints.shape[:2])
   moved = joints - PLACES[:, None]  # upside down through the pinhole
   rays = moved[..., :2] / moved[..., 2:]
-  found = translation.fit(joints, rays, weights, PLACES)
+  found = placement.fit(joints, rays, weights, PLACES)
   np.testing.assert_array_equal(found, PLACES)
 
 
@@ -92,7 +92,7 @@ def test_a_crops_camera_stands_where_it_sees_the_body(joints):
   crops = np.tile([*CENTRE, half], (3, 1))
   camera = np.asarray([[0.9, 0.1, 0.2], [0.7, -0.3, 0.0], [1.1, 0, -0.1]])
   focal = smpl.FOCAL_LENGTH * half / (smpl.CROP_SIZE / 2)
-  place = translation.from_crop(camera, crops, focal, CENTRE)
+  place = placement.from_crop(camera, crops, focal, CENTRE)
   moved = joints + place[:, None]
   pixels = focal * moved[..., :2] / moved[..., 2:]
   np.testing.assert_allclose(pixels / half, smpl.project(joints, camera), atol=1e-6)
@@ -101,7 +101,7 @@ def test_a_crops_camera_stands_where_it_sees_the_body(joints):
 def test_a_crop_aside_shows_the_body_aside(joints):
   camera = np.asarray([[0.9, 0.1, 0.2]])
   crops = np.asarray([[500.0, 200.0, 60.0]])
-  place = translation.from_crop(camera, crops, FOCAL, CENTRE)
+  place = placement.from_crop(camera, crops, FOCAL, CENTRE)
   pixel = FOCAL * place[0, :2] / place[0, 2] + CENTRE
   want = crops[0, :2] + 60 * smpl.project(np.zeros((1, 1, 3)), camera)[0, 0]
   np.testing.assert_allclose(pixel, want, atol=1e-6)
@@ -110,7 +110,7 @@ def test_a_crop_aside_shows_the_body_aside(joints):
 
 def test_a_camera_without_scale_gives_a_place_all_the_same():
   crops = np.asarray([[320.0, 240.0, 100.0]])
-  place = translation.from_crop(np.asarray([[-0.2, 0, 0]]), crops, FOCAL, CENTRE)
+  place = placement.from_crop(np.asarray([[-0.2, 0, 0]]), crops, FOCAL, CENTRE)
   assert np.isfinite(place).all()
   assert place[0, 2] > 0
 
@@ -131,9 +131,9 @@ def noisy(joints, wrong):
 def test_keypoints_on_wrong_places_do_not_mislead_the_robust_fit(joints, wrong):
   pred, rays, chosen, places = noisy(joints, wrong)
   weights = np.ones(chosen.shape)
-  found, trust = translation.fit_robust(pred, rays, weights, 1.3 * places)
-  least = translation.fit(pred, rays, weights, 1.3 * places)
-  clean = translation.fit(pred, rays, weights * ~chosen, 1.3 * places)
+  found, trust = placement.fit_robust(pred, rays, weights, 1.3 * places)
+  least = placement.fit(pred, rays, weights, 1.3 * places)
+  clean = placement.fit(pred, rays, weights * ~chosen, 1.3 * places)
   errors = [np.linalg.norm(x - places, axis=-1) for x in (found, least, clean)]
   robust, squares, best = (np.median(error) for error in errors)
   assert robust < 1.5 * best + 0.01
@@ -145,7 +145,7 @@ def test_keypoints_on_wrong_places_do_not_mislead_the_robust_fit(joints, wrong):
 
 def test_the_robust_fit_is_least_squares_where_all_is_well(joints):
   weights = np.ones(joints.shape[:2])
-  found, trust = translation.fit_robust(joints, rays_of(joints), weights, PLACES)
+  found, trust = placement.fit_robust(joints, rays_of(joints), weights, PLACES)
   np.testing.assert_allclose(found, PLACES, atol=1e-9)
   np.testing.assert_allclose(trust, 1, atol=1e-9)
 
@@ -154,7 +154,7 @@ def test_the_robust_fit_leaves_hidden_joints_and_empty_frames_alone(joints):
   rays, weights = rays_of(joints), np.ones(joints.shape[:2])
   weights[:, 10:30] = 0
   rays[:, 10:30] = 5.0
-  found, _ = translation.fit_robust(joints, rays, weights, PLACES)
+  found, _ = placement.fit_robust(joints, rays, weights, PLACES)
   np.testing.assert_allclose(found, PLACES, atol=1e-9)
-  found, _ = translation.fit_robust(joints, rays, 0 * weights, FAR)
+  found, _ = placement.fit_robust(joints, rays, 0 * weights, FAR)
   np.testing.assert_allclose(found, FAR)

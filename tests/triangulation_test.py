@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import crops
 from jaxpose import geometry
-from jaxpose import multiview_crops
-from jaxpose import triangulation
+from jaxpose.geometry import camera_crops
+from jaxpose.geometry import cameras
+from jaxpose.geometry import crops
+from jaxpose.geometry import triangulation
 
 pytestmark = pytest.mark.numeric
 
@@ -197,7 +197,7 @@ def test_projecting_with_a_crops_camera_is_cropping_the_projection(xp):
   box = box.astype(np.float32)
   pixels = cameras.project(points, intrinsics)
   expected = crops.to_crop(pixels, box, scale=1.3)
-  cropped = multiview_crops.crop_intrinsics(intrinsics, box, size=48, scale=1.3)
+  cropped = camera_crops.crop_intrinsics(intrinsics, box, size=48, scale=1.3)
   cropped = triangulation.unit_intrinsics(cropped, 48)
   got = triangulation.project_to_crop(points, cropped)
   np.testing.assert_allclose(got, expected, atol=1e-5)

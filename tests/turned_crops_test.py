@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxpose import crops
-from jaxpose import turned_crops
+from jaxpose.geometry import crops
+from jaxpose.geometry import turned_crops
 
 
 def picture(height=60, width=80):

@@ -2,7 +2,7 @@ import pathlib
 
 import pytest
 
-from jaxpose import user_folder
+from jaxpose.files import user_folder
 
 
 @pytest.mark.parametrize(

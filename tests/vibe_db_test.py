@@ -4,17 +4,17 @@ import sys
 import numpy as np
 import pytest
 
-from jaxpose import vibe_db
+from jaxpose.formats import vibe
 from tests import joblib_writer
 from tests import vibe_writer
 
-SOURCE = vibe_db.Source((49,), (49,))
+SOURCE = vibe.Source((49,), (49,))
 STEMS = {"train": ("x_train_db", "x_train_scale12_db"), "test": ("x_test_db",)}
 
 
 def refused(path, message):
   with pytest.raises(ValueError, match=message) as caught:
-    vibe_db.read(path)
+    vibe.read(path)
   assert str(caught.value).startswith(str(path))
   assert "\n" not in str(caught.value)
 
@@ -23,10 +23,10 @@ def test_videos_are_in_order_of_first_appearance_wherever_their_frames_stand():
   names = np.array(["b", "b", "a", "b", "c"])
   expected = {"b": [slice(0, 2), slice(3, 4)], "a": [slice(2, 3)], "c": [slice(4, 5)]}
   for kind in ("U", "S", object):
-    found = vibe_db.videos(names.astype(kind))
+    found = vibe.videos(names.astype(kind))
     assert found == expected
     assert list(found) == ["b", "a", "c"]
-  assert list(vibe_db.videos(np.array(["straße".encode()] * 2))) == ["straße"]
+  assert list(vibe.videos(np.array(["straße".encode()] * 2))) == ["straße"]
 
 
 def test_interleaved_videos_are_put_together(tmp_path):
@@ -36,7 +36,7 @@ def test_interleaved_videos_are_put_together(tmp_path):
   for name, content in (("one", db), ("two", mixed)):
     vibe_writer.write(tmp_path / f"{name}.pt", content)
   one, two = (
-    [r for _, r in vibe_db.examples(tmp_path / f"{name}.pt", SOURCE, "train")]
+    [r for _, r in vibe.examples(tmp_path / f"{name}.pt", SOURCE, "train")]
     for name in ("one", "two")
   )
   for a, b in zip(one, two, strict=True):
@@ -49,7 +49,7 @@ def test_keys_ascend_and_use_all_of_tfds_buckets(tmp_path):
 
   videos = {f"v{i}": 1 for i in range(300)}
   vibe_writer.write(tmp_path / "a.pt", vibe_writer.database(videos))
-  keys = [k for k, _ in vibe_db.examples(tmp_path / "a.pt", SOURCE, "train")]
+  keys = [k for k, _ in vibe.examples(tmp_path / "a.pt", SOURCE, "train")]
   assert all(a < b for a, b in itertools.pairwise(keys))
   buckets = [shuffle.get_bucket_number(key, 1000) for key in keys]
   assert len(set(buckets)) == 300
@@ -59,18 +59,18 @@ def test_keys_ascend_and_use_all_of_tfds_buckets(tmp_path):
 def test_the_first_name_that_is_there_is_read(tmp_path):
   for name in ("x_train_scale12_db.pkl", "x_test_db.h5"):
     (tmp_path / name).write_bytes(b"")
-  found = vibe_db.find(tmp_path, STEMS)
+  found = vibe.find_files(tmp_path, STEMS)
   assert found["train"].name == "x_train_scale12_db.pkl"
   assert found["test"].name == "x_test_db.h5"
   (tmp_path / "x_train_db.pt").write_bytes(b"")
-  assert vibe_db.find(tmp_path, STEMS)["train"].name == "x_train_db.pt"
+  assert vibe.find_files(tmp_path, STEMS)["train"].name == "x_train_db.pt"
 
 
 def test_only_the_training_split_ignores_valid(tmp_path):
   path = tmp_path / "a.pt"
   vibe_writer.write(path, vibe_writer.database({"a": 2}, valid=np.array([0, 1])))
   for split, valid in (("train", [True, True]), ("test", [False, True])):
-    ((_, record),) = vibe_db.examples(path, SOURCE, split)
+    ((_, record),) = vibe.examples(path, SOURCE, split)
     assert record["frame_valid"].tolist() == valid
 
 
@@ -79,13 +79,13 @@ def test_a_missing_file_is_named_with_what_is_there(tmp_path):
     r"got nothing, expected x_train_db, x_test_db too, ending in \.pt, .*; the README"
   )
   with pytest.raises(ValueError, match=message):
-    vibe_db.find(tmp_path, STEMS)
+    vibe.find_files(tmp_path, STEMS)
   vibe_writer.write(tmp_path / "x_test_db.pt", vibe_writer.database())
   message = (
     r"got x_test_db\.pt, expected x_train_db too, ending in \.pt, .*; the README"
   )
   with pytest.raises(ValueError, match=message):
-    vibe_db.find(tmp_path, STEMS)
+    vibe.find_files(tmp_path, STEMS)
 
 
 def test_what_is_no_database_is_refused(tmp_path):
@@ -114,11 +114,11 @@ def test_a_database_without_frames_is_refused(tmp_path):
 def test_hdf5_and_joblib_hold_the_same(tmp_path):
   pytest.importorskip("h5py", reason="needs h5py: pip install 'jaxpose[hdf5]'")
   db = vibe_writer.database(joints_2d=25, joints_3d=None, boxes=False)
-  source = vibe_db.Source((25,), in_crop=True)
+  source = vibe.Source((25,), in_crop=True)
   found = []
   for suffix in (".h5", ".pt"):
     vibe_writer.write(tmp_path / f"a{suffix}", db)
-    examples = vibe_db.examples(tmp_path / f"a{suffix}", source, "train")
+    examples = vibe.examples(tmp_path / f"a{suffix}", source, "train")
     found.append([record for _, record in examples])
   for a, b in zip(*found, strict=True):
     assert a["sequence"] == b["sequence"]

@@ -1,29 +1,28 @@
 import numpy as np
 import pytest
 
-from jaxpose import clip_windows
-from jaxpose import sequences
-from jaxpose import vibe_db
-from jaxpose import vibe_record
+from jaxpose.data import clip_windows
+from jaxpose.data import sequences
+from jaxpose.formats import vibe
 from tests import vibe_writer
 
-FULL = vibe_record.Source((14, 25, 49), (14, 49), smpl="if there", fps=30.0)
+FULL = vibe.Source((14, 25, 49), (14, 49), smpl="if there", fps=30.0)
 SPIN_TO_MPI3DHP17 = [38, 37, 33, 32, 31, 34, 35, 36, 27, 26, 25, 28, 29, 30, 39, 41, 43]
 H36M_DB = "h36m_train_title_table4_3dpw"  # shared by both titles
 GOLDEN_SETS = {  # name in the golden file -> source
-  "3dpw_train": vibe_record.Source((14,), (49,), smpl="yes"),
-  "mpii3d_train": vibe_record.Source((49,), (49,)),
-  "h36m_train_title_table4_h36m_mpii3d": vibe_record.Source((49,), (49,), smpl="yes"),
-  "insta_train": vibe_record.Source((25,), in_crop=True),
-  "3dpw_val": vibe_record.Source((14,), (14,), smpl="yes"),
-  "mpii3d_val": vibe_record.Source((49,), (49,)),
+  "3dpw_train": vibe.Source((14,), (49,), smpl="yes"),
+  "mpii3d_train": vibe.Source((49,), (49,)),
+  "h36m_train_title_table4_h36m_mpii3d": vibe.Source((49,), (49,), smpl="yes"),
+  "insta_train": vibe.Source((25,), in_crop=True),
+  "3dpw_val": vibe.Source((14,), (14,), smpl="yes"),
+  "mpii3d_val": vibe.Source((49,), (49,)),
 }
 
 
 def records(db, source=FULL, *, scored=False):
-  runs = vibe_db.videos(db["vid_name"])
+  runs = vibe.videos(db["vid_name"])
   return [
-    vibe_record.record(vibe_record.Video(db, name, rows, "x.pt"), source, scored=scored)
+    vibe.record(vibe.Video(db, name, rows, "x.pt"), source, scored=scored)
     for name, rows in runs.items()
   ]
 
@@ -88,21 +87,21 @@ def test_records_hold_the_authors_items(shared, name):
 @pytest.mark.parametrize("source", ["common", "insta", "posetrack", "pennaction"])
 def test_joints_go_where_the_authors_put_them(shared, source):
   data = np.load(shared / "golden" / "glot" / "keypoints.npz")
-  found = vibe_record.to_spin49(data[f"{source}__spin/in"])
+  found = vibe.to_spin49(data[f"{source}__spin/in"])
   np.testing.assert_array_equal(found, data[f"{source}__spin/out"])
 
 
 def test_crop_units_of_the_authors(shared):
   data = np.load(shared / "golden" / "glot" / "camera.npz")
   points, boxes = data["in/kp_px"], data["in/bbox"]
-  found = vibe_record.to_crop(points, boxes)
+  found = vibe.to_crop(points, boxes)
   np.testing.assert_allclose(found, data["out/kp_norm"], atol=1e-5)
 
 
 def test_the_edge_of_the_crop_is_one():
   boxes = np.array([[100.0, 50.0, 40.0, 20.0]])
   points = np.array([[[100.0, 50.0], [124.0, 62.0], [76.0, 38.0]]])
-  found = vibe_record.to_crop(points, boxes)
+  found = vibe.to_crop(points, boxes)
   np.testing.assert_allclose(found, [[[0, 0], [1, 1], [-1, -1]]], atol=1e-12)
 
 
@@ -112,7 +111,7 @@ def test_conversion_leaves_the_database_as_it_is():
   records(db)
   for key, value in before.items():
     np.testing.assert_array_equal(db[key], value)
-  placed = vibe_record.to_spin49(db["joints2D"])
+  placed = vibe.to_spin49(db["joints2D"])
   assert not np.shares_memory(placed, db["joints2D"])
 
 

@@ -79,7 +79,7 @@ def check_records(records: list[dict], db: dict, frames: dict[str, int]) -> None
 
   Keypoints are checked by turning them back into pixels.
   """
-  from jaxpose import vibe_record
+  from jaxpose.formats import vibe
   from tests import builder_testing
 
   names = [builder_testing.text(record, "sequence") for record in records]
@@ -90,7 +90,7 @@ def check_records(records: list[dict], db: dict, frames: dict[str, int]) -> None
     start += count
     assert builder_testing.text(record, "skeleton") == "spin49"
     np.testing.assert_array_equal(record["features"], db["features"][rows])
-    placed = vibe_record.to_spin49(db["joints2D"][rows])
+    placed = vibe.to_spin49(db["joints2D"][rows])
     np.testing.assert_array_equal(record["confidence"], placed[..., 2])
     pixels = record["keypoints_2d"] * 112.0 + 112
     if "bbox" in db:
@@ -102,7 +102,7 @@ def check_records(records: list[dict], db: dict, frames: dict[str, int]) -> None
     np.testing.assert_allclose(pixels, placed[..., :2], atol=1e-2)  # pixels
     assert record["has_joints_3d"] == ("joints3D" in db)
     if "joints3D" in db:
-      joints = vibe_record.to_spin49(db["joints3D"][rows])
+      joints = vibe.to_spin49(db["joints3D"][rows])
       np.testing.assert_array_equal(record["joints_3d"], joints)
     else:
       assert record["joints_3d"].shape == (count, 49, 3)

@@ -6,11 +6,11 @@ import types
 import numpy as np
 import pytest
 
-from jaxpose import body_files
-from jaxpose import frames
 from jaxpose import skeletons
-from jaxpose import stage
-from jaxpose import video_draw
+from jaxpose.body import body_files
+from jaxpose.draw import stage
+from jaxpose.draw import video_draw
+from jaxpose.files import frames
 from tests.stage_test import standing
 
 H36M = skeletons.get("h36m17")

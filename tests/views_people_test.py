@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from jaxpose import views_people
-from jaxpose.detect_tracks import Tracks
+from jaxpose.detect.detect_tracks import Tracks
+from jaxpose.predict import rig_people
 from tests import small_views
 from tests.small_views import track
 
@@ -30,7 +30,7 @@ def test_people_are_found_whatever_their_tracks_are_called(rig, pair):
   for v in range(4):
     both = [track(one[:, v], "3"), track(other[2:, v], "7", 2)]
     views.append(Tracks(both if v % 2 else both[::-1]))
-  found = views_people.associate(views, rig)
+  found = rig_people.associate(views, rig)
   assert [p.name for p in found.people] == ["0", "1"]
   assert found.people[0].parts == (("3",),) * 4
   assert found.people[1].parts == (("7",),) * 4
@@ -44,23 +44,23 @@ def test_people_are_found_whatever_their_tracks_are_called(rig, pair):
 def test_a_track_of_somebody_else_is_left_out(rig, pair):
   views = small_views.tracks(pair[0])
   views[3] = Tracks([track(pair[1][:, 3])])
-  found = views_people.associate(views, rig)
+  found = rig_people.associate(views, rig)
   assert found.people[0].parts == (("0",), ("0",), ("0",), ())
   assert "Left out, as no other view shows the same: 1" in found.report
   assert "cam3 nobody" in found.report
   assert "cam3 shows nobody of them: see whether its calibration" in found.report
-  forced = views_people.alone(views, rig)
+  forced = rig_people.alone(views, rig)
   other = rig.lenses[3].points(np.float64(pair[1][:, 3]))
   np.testing.assert_allclose(forced.pixels[:, 3], other, atol=1e-3)
   views[3].append(track(pair[1][:, 3] + 9, "1"))
-  assert views_people.alone(views, rig) is None
+  assert rig_people.alone(views, rig) is None
 
 
 def test_pieces_of_one_person_in_a_view_are_put_together(rig, pair):
   views = small_views.tracks(pair[0])
   pieces = [track(pair[0][:6, 1], "0"), track(pair[0][8:, 1], "4", 8)]
   views[1] = Tracks(pieces)
-  (person,) = views_people.associate(views, rig).people
+  (person,) = rig_people.associate(views, rig).people
   assert person.parts[1] == ("0", "4")
   there = person.confidence[:, 1].any(-1)
   np.testing.assert_array_equal(np.flatnonzero(~there), [6, 7])
@@ -70,14 +70,14 @@ def test_two_people_of_one_view_are_never_one(rig, pair):
   views = small_views.tracks(pair[0])
   again = track(pair[0][:, 1] + 1.0, "9")  # a ghost beside the person
   views[1] = Tracks([track(pair[0][:, 1]), again])
-  people = views_people.associate(views, rig).people
+  people = rig_people.associate(views, rig).people
   assert all(len(p.parts[1]) <= 1 for p in people)
 
 
 def test_nobody_in_two_views_is_told(rig, pair):
   views = [Tracks([track(pair[0][:, 0])]), *(Tracks() for _ in range(3))]
   with pytest.raises(ValueError, match="got nobody whom two views agree on"):
-    views_people.associate(views, rig)
+    rig_people.associate(views, rig)
 
 
 def test_views_of_several_skeletons_are_refused(rig, pair):
@@ -87,7 +87,7 @@ def test_views_of_several_skeletons_are_refused(rig, pair):
   )
   views[1] = Tracks([other])
   with pytest.raises(ValueError, match="keypoints of coco17, h36m17, expected those"):
-    views_people.associate(views, rig)
+    rig_people.associate(views, rig)
 
 
 def test_a_wrong_unit_makes_giants_of_people_and_is_refused(rig, pair):
@@ -99,7 +99,7 @@ def test_a_wrong_unit_makes_giants_of_people_and_is_refused(rig, pair):
     copied.camera = dataclasses.replace(lens.camera, position=one)
     lenses.append(copied)
   with pytest.raises(ValueError, match="its unit and the order of the cameras too"):
-    views_people.associate(small_views.tracks(pair[0]), rig._replace(lenses=lenses))
+    rig_people.associate(small_views.tracks(pair[0]), rig._replace(lenses=lenses))
 
 
 def test_size_is_that_of_the_keypoints_seen():
@@ -107,9 +107,9 @@ def test_size_is_that_of_the_keypoints_seen():
   pixels[0, 0, :, 1] = [0, 10, 20, 30, 40, 500]
   sure = np.ones((1, 1, 6))
   sure[..., 5] = 0.1
-  assert views_people.sizes(pixels, sure) == [[40]]
+  assert rig_people.sizes(pixels, sure) == [[40]]
   sure[..., :2] = 0
-  assert views_people.sizes(pixels, sure) == [[0]]
+  assert rig_people.sizes(pixels, sure) == [[0]]
 
 
 def test_views_that_share_few_keypoints_say_nothing(rig, pair):
@@ -121,4 +121,4 @@ def test_views_that_share_few_keypoints_say_nothing(rig, pair):
     tracks.append((v, None, pixels, confidence))
   with warnings.catch_warnings():
     warnings.simplefilter("error")
-    assert views_people.disagreement(*tracks, rig) == np.inf
+    assert rig_people.disagreement(*tracks, rig) == np.inf

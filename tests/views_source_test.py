@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from jaxpose import multiview_calibration
-from jaxpose import views_source
+from jaxpose.formats import calibration
+from jaxpose.predict import rig_source
 from tests import small_views
 from tests.frames_test import pictures
 from tests.frames_test import uneven
@@ -67,14 +67,14 @@ def test_one_video_is_refused(scene):
 
 def test_a_calibration_that_is_not_there_is_told(scene, tmp_path):
   with pytest.raises(FileNotFoundError, match="no such file; expected a calibration"):
-    views_source.opened(scene.folders, tmp_path / "no.toml", fps=25.0)
+    rig_source.opened(scene.folders, tmp_path / "no.toml", fps=25.0)
 
 
 def test_other_frame_rates_are_refused(scene, monkeypatch):
   rates = iter([25.0, 25.0, 30.0, 25.0])
-  opened = views_source.predict_source.opened
+  opened = rig_source.keypoint_source.opened
   monkeypatch.setattr(
-    views_source.predict_source,
+    rig_source.keypoint_source,
     "opened",
     lambda path, fps, even: opened(path, next(rates), even),
   )
@@ -137,9 +137,9 @@ def test_qualisys_files_are_metres_whatever_unit_is_said(tmp_path):
   </camera></cameras></calibration>"""
   path = tmp_path / "Calib.qca.txt"
   path.write_text(text)
-  assert multiview_calibration.find(tmp_path) == path
+  assert calibration.find(tmp_path) == path
   for unit in ("m", "mm"):
-    (camera,) = multiview_calibration.read(path, unit=unit)
+    (camera,) = calibration.read(path, unit=unit)
     np.testing.assert_allclose(camera.position, [-3, 0.5, 1.5])
     np.testing.assert_allclose(
       camera.matrix, [[1000, 0, 320], [0, 1001, 240], [0, 0, 1]]
@@ -151,12 +151,12 @@ def test_qualisys_files_are_metres_whatever_unit_is_said(tmp_path):
     np.testing.assert_allclose(camera.rotation @ [0, 0, 1], [0, -1, 0], atol=1e-9)
   path.write_text("<calibration")
   with pytest.raises(ValueError, match="cannot be read as a calibration"):
-    multiview_calibration.read(path)
+    calibration.read(path)
 
 
 def test_frames_stay_as_they_are_for_keypoints_of_another_detector(scene, tmp_path):
   paths = [uneven(tmp_path / f"cam{v}.mp4", small_views.SIZE) for v in range(2)]
   for even in (True, False):
-    rig = views_source.opened(paths, scene.calibration, even=even)
+    rig = rig_source.opened(paths, scene.calibration, even=even)
     assert [bool(source.evened) for source in rig.sources] == [even] * 2
     assert rig.count == rig.sources[0].count(exact=True)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jaxpose import whole_files
+from jaxpose.files import whole_files
 from tests.conftest import ROOT
 
 
@@ -52,7 +52,7 @@ def test_a_full_disk_or_an_interrupt_leaves_the_old_file(tmp_path, error):
 def test_a_killed_process_leaves_the_old_file(tmp_path):
   path = put(tmp_path / "a.txt", b"old")
   code = (
-    "import os, signal, sys\nfrom jaxpose import whole_files\n"
+    "import os, signal, sys\nfrom jaxpose.files import whole_files\n"
     "def content(file):\n  file.write(b'half'); file.flush()\n"
     "  os.kill(os.getpid(), signal.SIGKILL)\n"
     "whole_files.write(sys.argv[1], content, endings=('.txt',), overwrite=True)\n"

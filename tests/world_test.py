@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from jaxpose import cameras
 from jaxpose import geometry
 from jaxpose import skeletons
-from jaxpose import world
+from jaxpose.geometry import cameras
+from jaxpose.motion import world
 
 H36M = skeletons.get("h36m17")
 FPS = 50.0

@@ -108,7 +108,7 @@ def landmarks(vertices, model) -> dict[str, np.ndarray]:
 
 
 def save(name: str, body: bodies.Body, shape_scale: np.ndarray):
-  """Packs one body; `jaxpose.body_asset` unpacks it."""
+  """Packs one body; `jaxpose.body.body_files` unpacks it."""
   order = np.argsort(-body.weights, 1, kind="stable")[:, :4]
   weights = np.take_along_axis(body.weights, order, 1)
   pose = np.round(body.pose_dirs.reshape(23, 9, -1, 3) / POSE_STEP)

@@ -1,4 +1,4 @@
-"""How far `jaxpose.blazepose` is from MediaPipe, in % of the person's height.
+"""How far `jaxpose.detect.blazepose` is from MediaPipe, in % of the person's height.
 
 Run: python tools/compare_blazepose.py VIDEO KEYPOINTS.npz [WEIGHTS]
 with the keypoints that tools/mediapipe_keypoints.py wrote of the same video.
@@ -9,18 +9,17 @@ import time
 
 import numpy as np
 
-from jaxpose import blazepose
-from jaxpose import blazepose_networks
-from jaxpose import blazepose_weights
-from jaxpose import frames
-from jaxpose import one_euro
+from jaxpose.detect import blazepose
+from jaxpose.detect import blazepose_weights
+from jaxpose.files import frames
+from jaxpose.motion import one_euro
 
 RATE = 1e6 / 33333  # as MediaPipe's Python interface counts, whatever the video
 
 
 def ours(path: str, weights: str | None, frame_count: int | None = None) -> np.ndarray:
   """(t, 33, 2) pixels of whoever is followed, smoothed; NaN where nobody is."""
-  networks = blazepose_networks.Networks(*blazepose_weights.files(weights))
+  networks = blazepose.Networks(*blazepose_weights.files(weights))
   tracker = blazepose.Tracker(networks, rate=RATE, people=1)
   points, scales = [], []
   for i, frame in frames.open_source(path).read():

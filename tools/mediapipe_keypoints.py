@@ -1,10 +1,10 @@
-"""MediaPipe's own keypoints of a video, to compare `jaxpose.blazepose` with.
+"""MediaPipe's own keypoints of a video, to compare `jaxpose.detect.blazepose` with.
 
 Run where mediapipe 0.10.21 and imageio-ffmpeg are installed (not jaxpose: their numpy
 and jax differ): python tools/mediapipe_keypoints.py VIDEO OUT.npz
 
-The frames are decoded as `jaxpose.frames` does. MediaPipe's Python interface takes
-every video for one of 1e6 / 33333 frames/s; so must the comparison.
+The frames are decoded as `jaxpose.files.frames` does. MediaPipe's Python interface
+takes every video for one of 1e6 / 33333 frames/s; so must the comparison.
 """
 
 import subprocess

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-from jaxpose import multiview_records
-from jaxpose import resources
 from jaxpose import skeletons
+from jaxpose.data import view_records
+from jaxpose.files import resources
 
 LEFT, RIGHT, MIDDLE = (86, 180, 233), (255, 140, 60), (240, 240, 240)
 
@@ -68,7 +68,7 @@ def main() -> None:
     for frame in (1, config.frames - 1):
       for view in range(config.views):
         encoded = record["images"][frame * config.views + view]
-        picture = multiview_records.decode(encoded)
+        picture = view_records.decode(encoded)
         if frame > 1:
           picture = labelled(picture, record, frame, view)
         tiles.append(np.asarray(picture))

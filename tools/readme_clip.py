@@ -21,14 +21,14 @@ import sys
 import numpy as np
 from PIL import Image
 
-from jaxpose import cameras
 from jaxpose import detect
-from jaxpose import frames
-from jaxpose import movies
-from jaxpose import resources
-from jaxpose import video_encoder
-from jaxpose.detect_tracks import Tracks
-from jaxpose.keypoint_tracks import Track
+from jaxpose.detect.detect_tracks import Tracks
+from jaxpose.draw import pose_draw
+from jaxpose.files import frames
+from jaxpose.files import resources
+from jaxpose.files import video_encoder
+from jaxpose.formats.keypoint_tracks import Track
+from jaxpose.geometry import cameras
 
 _SEED = 5
 _AT_ONCE = 8  # frames; a film of all of them would not fit the memory
@@ -95,7 +95,7 @@ def gif(video: pathlib.Path, path: pathlib.Path, width: int, every: int):
     for i, frame in source.read()
     if i % every == 0
   )
-  pictures = movies.in_a_palette(map(np.asarray, shown))
+  pictures = pose_draw.in_a_palette(map(np.asarray, shown))
   first = next(pictures)
   delay = round(1000 * every / source.fps)
   first.save(

@@ -13,7 +13,7 @@ import hashlib
 import json
 import pathlib
 
-from jaxpose import pretrained
+from jaxpose.weights import pretrained
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent.parent / "weights"
 

@@ -24,7 +24,7 @@ import ml_collections
 from absl import logging
 
 from jaxpose import runtime
-from jaxpose.rundir import config_path
+from jaxpose.train.rundir import config_path
 
 from . import arms
 from . import plot

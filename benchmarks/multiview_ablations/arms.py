@@ -9,7 +9,7 @@ import ml_collections
 
 from jaxpose import models
 from jaxpose.models.multiview_network import MultiView
-from jaxpose.multiview_scored_poses import CAMERAS
+from jaxpose.tasks.view_scoring import CAMERAS
 
 # Group -> what its table says of it.
 GROUPS = dict(

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from jaxpose.multiview_data import MultiviewData
+from jaxpose.data.view_data import MultiviewData
 
 RATE = 0.1  # of the joints, as in the test of Moliner et al. 2023 (geometry-biased)
 SIDE = 0.15  # of the box's longer side; the paper gives none

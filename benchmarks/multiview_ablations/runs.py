@@ -10,12 +10,12 @@ import time
 import jax
 import ml_collections
 
-from jaxpose import kinds
-from jaxpose import pretrained
+from jaxpose import tasks
 from jaxpose import train
-from jaxpose.checkpoint import Checkpoints
-from jaxpose.scoring import Evaluation
-from jaxpose.training_data import loader
+from jaxpose.tasks.scoring import Evaluation
+from jaxpose.train.training_data import loader
+from jaxpose.weights import pretrained
+from jaxpose.weights.checkpoint import Checkpoints
 
 from . import occlusion
 
@@ -129,7 +129,7 @@ def run(
       return None
   trained = time.perf_counter()
   loaded = pretrained.load(folder, step="last")
-  scorer = kinds.VIEWS.scorer(
+  scorer = tasks.VIEWS.scorer(
     loaded.module, load, window=loaded.window, inputs=loaded.inputs
   )
   scores = {

@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxpose import body as bodies
-from jaxpose import build_jobs
 from jaxpose import geometry
-from jaxpose import multiview_records
-from jaxpose import proportions
-from jaxpose import sequences
 from jaxpose import skeletons
-from jaxpose import smpl_folder
+from jaxpose.body import body_files
+from jaxpose.data import build_jobs
+from jaxpose.data import sequences
+from jaxpose.data import view_records
+from jaxpose.skeletons import proportions
 
 from . import annotations
 from . import videos
@@ -85,7 +85,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _info(self) -> tfds.core.DatasetInfo:
     features = mesh_features() if self._mesh else keypoint_features()
     if isinstance(self.builder_config, Frames):
-      features = multiview_records.features(videos.SKELETON)
+      features = view_records.features(videos.SKELETON)
       features |= dict(box_source=tfds.features.Text())
     return self.dataset_info_from_configs(
       features=tfds.features.FeaturesDict(features),
@@ -98,7 +98,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     lists = annotations.read_lists(raw)
     body = None
     if self._mesh:  # the owners fitted the male body
-      found = smpl_folder.load(smpl_folder.folders(raw), ("male",))
+      found = body_files.load_folder(body_files.smpl_folders(raw), ("male",))
       body = found and bodies.for_joints(found["male"])
     if isinstance(self.builder_config, Frames):
       every = [name for names in lists.splits.values() for name in names]

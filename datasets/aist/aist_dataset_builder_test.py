@@ -8,10 +8,10 @@ import pytest
 from aist import aist_dataset_builder as builder
 from aist import annotations
 from jaxpose import body as bodies
-from jaxpose import cameras
-from jaxpose import data
 from jaxpose import geometry
 from jaxpose import skeletons
+from jaxpose.data import pose_data
+from jaxpose.geometry import cameras
 from tests import body_writer
 from tests import builder_testing
 
@@ -149,7 +149,7 @@ def test_keypoints_are_those_of_the_files(tmp_path, protocol):
   assert texts == ["d13", "gLO", "coco17"]
   assert record["fps"] == 60
   assert not any(IGNORED in key for key, _ in by_name(splits["train"]))
-  loaded = data.from_records(splits["train"])
+  loaded = pose_data.from_records(splits["train"])
   assert loaded.num_frames == 17 * T
   assert loaded.frames["confidence"].shape == (17 * T, 17)
 
@@ -209,7 +209,7 @@ def test_motions_without_a_body_carry_the_keypoints(tmp_path):
   np.testing.assert_allclose(
     record["smpl_pose"][:, 1:].reshape(T, 69), motion["smpl_poses"][:, 3:], atol=1e-5
   )
-  assert data.from_records(splits["test"]).skeleton.name == "coco17"
+  assert pose_data.from_records(splits["test"]).skeleton.name == "coco17"
 
 
 def test_motions_move_the_body_where_there_is_one(tmp_path):
@@ -224,7 +224,7 @@ def test_motions_move_the_body_where_there_is_one(tmp_path):
   pixels, view = project(setting(2)[6], placed)
   np.testing.assert_allclose(record["joints_3d"], view / 100, atol=1e-5)
   np.testing.assert_allclose(record["keypoints_2d"], pixels, atol=0.02)
-  assert data.from_records(splits["test"]).frames["smpl_pose"].shape[1:] == (24, 3)
+  assert pose_data.from_records(splits["test"]).frames["smpl_pose"].shape[1:] == (24, 3)
 
 
 def refused(tmp_path, message, config="keypoints", error=ValueError):

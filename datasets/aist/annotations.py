@@ -9,9 +9,9 @@ import pathlib
 
 import numpy as np
 
-from jaxpose import array_pickle
 from jaxpose import geometry
-from jaxpose.cameras import Camera
+from jaxpose.files import array_pickle
+from jaxpose.geometry.cameras import Camera
 
 FPS = 60.0
 METRES = 0.01  # of the files' unit

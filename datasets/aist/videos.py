@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import cameras
-from jaxpose import frames
-from jaxpose import multiview_records
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
+from jaxpose.data import view_records
+from jaxpose.files import frames
+from jaxpose.geometry import cameras
+from jaxpose.skeletons import skeleton_maps
 
 from . import annotations
 from .siblings import films
@@ -99,7 +99,7 @@ def records(
   present = np.repeat(whole[:, None], len(lenses), 1)
   tags = name.split("_")
   for part, pictures in films.clips(sources, lenses, numbers, clip_frames):
-    record = multiview_records.record(
+    record = view_records.record(
       pictures,
       [new.camera for new in lenses],
       boxes=boxes[part],

@@ -9,10 +9,10 @@ from aist import aist_dataset_builder as builder
 from aist import aist_dataset_builder_test as annotated
 from aist import annotations
 from aist import videos
-from jaxpose import cameras
-from jaxpose import multiview_data
-from jaxpose import multiview_records
-from jaxpose import skeleton_maps
+from jaxpose.data import view_data
+from jaxpose.data import view_records
+from jaxpose.geometry import cameras
+from jaxpose.skeletons import skeleton_maps
 from tests import builder_testing
 
 pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
@@ -76,10 +76,10 @@ def test_clips_are_the_pictures_and_joints_of_every_nth_frame(raw):
     )
     pixels = cameras.project(seen, first["intrinsics"][v].astype(np.float64))
     np.testing.assert_allclose(first["keypoints_2d"][:, v], pixels, atol=0.01)
-    image = np.asarray(multiview_records.decode(second["images"][v]))
+    image = np.asarray(view_records.decode(second["images"][v]))
     assert abs(float(image[54, 96].mean()) - (30 + 4 * 20)) < 6
   np.testing.assert_array_equal(first["image_size"], [SIZE] * 9)
-  data = multiview_data.from_records([first, second], 32)
+  data = view_data.from_records([first, second], 32)
   assert data.num_views == 9
   assert data.clips["view_mask"][0].all()
 

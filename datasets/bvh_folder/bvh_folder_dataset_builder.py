@@ -9,15 +9,13 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxpose import bvh
-from jaxpose import bvh_bones
-from jaxpose import bvh_dialects
-from jaxpose import bvh_maps
-from jaxpose import motion_pieces
-from jaxpose import proportions
-from jaxpose import sequences
 from jaxpose import skeletons
-from jaxpose import user_folder
+from jaxpose.data import sequences
+from jaxpose.files import user_folder
+from jaxpose.formats import bvh
+from jaxpose.formats import bvh_maps
+from jaxpose.motion import motion_pieces
+from jaxpose.skeletons import proportions
 
 SKELETON = skeletons.get("h36m17")
 SEED = 0  # of the virtual cameras
@@ -77,7 +75,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       )
 
 
-def read_map(raw: pathlib.Path) -> tuple[bvh_dialects.Dialect | None, dict]:
+def read_map(raw: pathlib.Path) -> tuple[bvh_maps.Dialect | None, dict]:
   """The dialect of skeleton.toml, None for the built-in ones, and the options.
 
   Raises:
@@ -97,7 +95,7 @@ def read_map(raw: pathlib.Path) -> tuple[bvh_dialects.Dialect | None, dict]:
         f"{raw / 'skeleton.toml'}: got {key} = {value!r}, expected {expected}."
       )
   try:
-    return bvh_dialects.dialect_of(found) if found else None, options
+    return bvh_maps.dialect_of(found) if found else None, options
   except ValueError as error:
     raise ValueError(f"{raw}: {error}") from None
 
@@ -145,12 +143,12 @@ def read(
     subject, action, sequence = user_folder.labels(path, raw)
     take = bvh.read(path)
     try:
-      kind = dialect or bvh_dialects.find_dialect(take.names)
+      kind = dialect or bvh_maps.find_dialect(take.names)
       kind = dataclasses.replace(kind, lost_bones=options["lost_bones"])
       pieces = bvh_maps.pieces(take, kind, float(options["fps"]))
     except ValueError as error:
       raise ValueError(f"{path}: {error}") from None
-    if options["lost_bones"] and bvh_bones.are_lost(take):
+    if options["lost_bones"] and bvh.are_lost(take):
       whole_again.append(path.name)
     if options["proportions"]:
       _check(path, subject, pieces)

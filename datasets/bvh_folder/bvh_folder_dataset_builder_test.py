@@ -6,11 +6,10 @@ import pytest
 from cmu_mocap import dummy
 
 from bvh_folder import bvh_folder_dataset_builder as builder
-from jaxpose import bvh
-from jaxpose import bvh_dialects
-from jaxpose import bvh_maps
-from jaxpose import proportions
 from jaxpose import skeletons
+from jaxpose.formats import bvh
+from jaxpose.formats import bvh_maps
+from jaxpose.skeletons import proportions
 from tests import builder_testing
 from tests import bvh_bones_test
 
@@ -73,15 +72,15 @@ def test_a_folder_of_known_files_needs_no_map(tmp_path):
 
 
 def test_a_map_gives_the_same_joints_from_other_names_units_and_axes(tmp_path):
-  metres = bvh_dialects.DIALECTS["3dsmax"].unit
+  metres = bvh_maps.DIALECTS["3dsmax"].unit
   write(tmp_path / "raw", {"ü_1.bvh": renamed(NAMES, scale=1000 * metres)})
   joints = {
     joint: [NAMES.get(n, n) for n in names]
     for joint, names in zip(
-      H36M.joints, bvh_dialects.DIALECTS["3dsmax"].joints, strict=True
+      H36M.joints, bvh_maps.DIALECTS["3dsmax"].joints, strict=True
     )
   }
-  bone = 1000 * metres * bvh_dialects.DIALECTS["3dsmax"].head_bone
+  bone = 1000 * metres * bvh_maps.DIALECTS["3dsmax"].head_bone
   settings = dict(joints=joints, unit="mm", up="z", fps=25, num_cameras=2)
   settings["head_bone"] = bone
   (tmp_path / "raw" / "skeleton.json").write_text(json.dumps(settings))

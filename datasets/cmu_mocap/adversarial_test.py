@@ -7,7 +7,7 @@ import pytest
 
 from cmu_mocap import cmu_mocap_dataset_builder_test as good
 from cmu_mocap import dummy
-from jaxpose import bvh
+from jaxpose.formats import bvh
 
 DUMMY, DEFAULT = good.DUMMY, good.DEFAULT
 refused = good.refused

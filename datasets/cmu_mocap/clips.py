@@ -8,13 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import amc
-from jaxpose import asf
-from jaxpose import asf_maps
-from jaxpose import bvh
-from jaxpose import bvh_bones
-from jaxpose import bvh_maps
-from jaxpose import motion_pieces
+from jaxpose.formats import asf_amc
+from jaxpose.formats import asf_maps
+from jaxpose.formats import bvh
+from jaxpose.formats import bvh_maps
+from jaxpose.motion import motion_pieces
 
 RATE = 120.0  # frames per second of CMU's AMC files, which do not say so
 
@@ -81,8 +79,8 @@ def read(
   subject, _ = take_name(path)
   mended = False
   if skeleton is not None:
-    captured = asf.read_asf(skeleton)
-    posed = amc.pose(captured, amc.read_amc(path, captured))
+    captured = asf_amc.read_asf(skeleton)
+    posed = asf_amc.pose(captured, asf_amc.read_amc(path, captured))
     try:
       joints = asf_maps.to_h36m17(captured, posed)
       turns = asf_maps.to_smpl(captured, posed) if with_rotations else None
@@ -90,10 +88,10 @@ def read(
       raise ValueError(f"{skeleton}: {error}") from None
     found = motion_pieces.pieces(joints, turns, RATE)
   else:
-    text = asf.read_text(path)  # `bvh.read` knows no files in archives
+    text = asf_amc.read_text(path)  # `bvh.read` knows no files in archives
     try:
       take = bvh.parse(text)
-      mended = bvh_bones.are_lost(take)
+      mended = bvh.are_lost(take)
       found = bvh_maps.pieces(take, with_rotations=with_rotations)
     except ValueError as error:
       raise ValueError(f"{path}: {error}") from None

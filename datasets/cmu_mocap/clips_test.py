@@ -7,11 +7,10 @@ import pytest
 
 from cmu_mocap import clips
 from cmu_mocap import dummy
-from jaxpose import amc
-from jaxpose import asf
-from jaxpose import asf_maps
-from jaxpose import bvh
-from jaxpose import motion_pieces
+from jaxpose.formats import asf_amc
+from jaxpose.formats import asf_maps
+from jaxpose.formats import bvh
+from jaxpose.motion import motion_pieces
 
 DUMMY = pathlib.Path(__file__).parent / "dummy_data"
 SKELETON = DUMMY / "subjects" / "05" / "05.asf"
@@ -22,8 +21,8 @@ def test_a_take_gives_the_joints_and_rotations_of_its_files():
   (clip,) = clips.read(TAKE, SKELETON, "ballet", with_rotations=True)
   assert (clip.name, clip.subject, clip.action) == ("05_02", "05", "ballet")
   assert clip.fps == 50
-  skeleton = asf.read_asf(SKELETON)
-  moved = amc.pose(skeleton, amc.read_amc(TAKE, skeleton))
+  skeleton = asf_amc.read_asf(SKELETON)
+  moved = asf_amc.pose(skeleton, asf_amc.read_amc(TAKE, skeleton))
   expected = motion_pieces.resample(asf_maps.to_h36m17(skeleton, moved), 120.0)
   assert len(expected) == 26  # 61 frames are half a second
   np.testing.assert_allclose(clip.joints, expected, atol=1e-6)

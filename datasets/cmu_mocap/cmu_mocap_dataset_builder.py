@@ -13,13 +13,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from jaxpose import asf
-from jaxpose import body_files
-from jaxpose import body_fit
-from jaxpose import body_sequences
-from jaxpose import proportions
-from jaxpose import sequences
 from jaxpose import skeletons
+from jaxpose.body import body_files
+from jaxpose.body import body_fit
+from jaxpose.data import sequences
+from jaxpose.formats import asf_amc
+from jaxpose.skeletons import proportions
 
 from . import clips
 from . import takes
@@ -59,7 +58,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _info(self) -> tfds.core.DatasetInfo:
     features = sequences.features(SKELETON)
     if self.builder_config.name == "mesh":
-      features = sequences.mesh_features(body_sequences.SKELETON)
+      features = sequences.mesh_features(sequences.BODY_SKELETON)
     return self.dataset_info_from_configs(
       features=tfds.features.FeaturesDict(features),
       homepage="http://mocap.cs.cmu.edu",
@@ -153,7 +152,7 @@ def _film_bodies(found: list[clips.Clip]):
     motion = body_fit.retarget(body, fit, clip.joints, clip.rotations)
     hips = (clip.joints[:, _HIPS]).mean(1)
     rng = sequences.clip_rng(SEED, clip.name)
-    yield from body_sequences.film(
+    yield from sequences.film_body(
       body, motion.rotations, fit.betas, hips, rng, **_labels(clip)
     )
 
@@ -288,10 +287,10 @@ def _read_index(files: list[clips.Path]) -> dict[tuple[int, int], str]:
   actions = {}
   for path in files:
     if path.name == "index.csv":
-      rows = csv.DictReader(asf.read_text(path).splitlines())
+      rows = csv.DictReader(asf_amc.read_text(path).splitlines())
       pairs = [(row.get("take") or "", row.get("description") or "") for row in rows]
     elif path.name.startswith("cmu-mocap-index-") and path.name.endswith(".txt"):
-      lines = asf.read_text(path).splitlines()
+      lines = asf_amc.read_text(path).splitlines()
       pairs = [line.partition("\t")[::2] for line in lines]
     else:
       continue

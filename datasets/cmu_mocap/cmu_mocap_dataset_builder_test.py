@@ -9,9 +9,9 @@ import pytest
 from cmu_mocap import clips
 from cmu_mocap import dummy
 from cmu_mocap import takes
-from jaxpose import bvh
-from jaxpose import bvh_maps
 from jaxpose import skeletons
+from jaxpose.formats import bvh
+from jaxpose.formats import bvh_maps
 from tests import builder_testing
 from tests import bvh_bones_test
 

@@ -10,8 +10,8 @@ import pathlib
 
 import numpy as np
 
-from jaxpose import bvh
-from jaxpose import bvh_dialects
+from jaxpose.formats import bvh
+from jaxpose.formats import bvh_maps
 
 UNIT = 0.0254 / 0.45  # metres in one unit of CMU's files
 RATE = 30.0  # frames per second of the files
@@ -168,8 +168,8 @@ def march(dialect: str, phase: float = 0.0, t_pose: bool = True) -> bvh.Bvh:
     turns = {row[5]: 25 * np.sin(2 * np.pi * clock * 0.9 + roles.index(row[0])) + 10}
     if parents[i] < 0:
       kinds = (*bvh.POSITION, *order)
-      turns["Xposition"] = 0.5 * clock / bvh_dialects.DIALECTS[dialect].unit
-      turns["Yposition"] = np.full(FRAMES, 0.97) / bvh_dialects.DIALECTS[dialect].unit
+      turns["Xposition"] = 0.5 * clock / bvh_maps.DIALECTS[dialect].unit
+      turns["Yposition"] = np.full(FRAMES, 0.97) / bvh_maps.DIALECTS[dialect].unit
     channels.append(kinds)
     columns += [turns.get(kind, np.zeros(FRAMES)) for kind in kinds]
   motion = np.stack(columns, 1)
@@ -178,7 +178,7 @@ def march(dialect: str, phase: float = 0.0, t_pose: bool = True) -> bvh.Bvh:
   return bvh.Bvh(
     tuple(names),
     tuple(parents),
-    offsets / bvh_dialects.DIALECTS[dialect].unit,
+    offsets / bvh_maps.DIALECTS[dialect].unit,
     tuple(channels),
     motion,
     1 / RATE,

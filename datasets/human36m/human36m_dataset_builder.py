@@ -6,10 +6,10 @@ import re
 
 import tensorflow_datasets as tfds
 
-from jaxpose import benchmark_record
-from jaxpose import multiview_records
-from jaxpose import sequences
-from jaxpose import vibe_db
+from jaxpose.data import benchmark_record
+from jaxpose.data import sequences
+from jaxpose.data import view_records
+from jaxpose.formats import vibe
 
 from . import official
 from . import official_frames
@@ -41,7 +41,7 @@ def labels(name: str) -> tuple[str, str, str]:
   return found.groups() if found else ("", "", "")
 
 
-SOURCE = vibe_db.Source(
+SOURCE = vibe.Source(
   joints_2d=(49,), joints_3d=(14, 49), smpl="if there", fps=25.0, labels=labels
 )
 
@@ -117,7 +117,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     if self.builder_config.name in STEMS:
       features = sequences.crop_features()
     elif isinstance(self.builder_config, Frames):
-      features = multiview_records.features(SKELETON)
+      features = view_records.features(SKELETON)
       features |= dict(box_source=tfds.features.Text())
     return self.dataset_info_from_configs(
       features=tfds.features.FeaturesDict(features),
@@ -139,8 +139,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     if config.startswith("videopose3d_"):
       keypoints = config.removeprefix("videopose3d_")
       return videopose3d.splits(raw, KEYPOINTS.get(keypoints, keypoints))
-    paths = vibe_db.find(raw, STEMS[config])
+    paths = vibe.find_files(raw, STEMS[config])
     return {split: self._generate_examples(paths[split], split) for split in paths}
 
   def _generate_examples(self, path, split):
-    return vibe_db.examples(path, SOURCE, split)
+    return vibe.examples(path, SOURCE, split)

@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from jaxpose import geometry
-from jaxpose.cameras import Camera
+from jaxpose.geometry.cameras import Camera
 
 from . import protocol
 

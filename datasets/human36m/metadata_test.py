@@ -3,8 +3,8 @@ import pytest
 
 from human36m import metadata
 from human36m import protocol
-from jaxpose import cameras
 from jaxpose import geometry
+from jaxpose.geometry import cameras
 from tests import builder_testing
 
 GOLDEN = builder_testing.DATASETS.parent / "tests" / "golden" / "gla_gcn"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import benchmark_record
-from jaxpose import cameras
-from jaxpose import videopose3d_npz
+from jaxpose.data import benchmark_record
+from jaxpose.formats import videopose3d_npz
+from jaxpose.geometry import cameras
 
 from . import metadata
 from . import protocol

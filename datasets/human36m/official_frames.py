@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import build_jobs
-from jaxpose import cameras
-from jaxpose import frames
-from jaxpose import multiview_records
-from jaxpose import videopose3d_npz
+from jaxpose.data import build_jobs
+from jaxpose.data import view_records
+from jaxpose.files import frames
+from jaxpose.formats import videopose3d_npz
+from jaxpose.geometry import cameras
 
 from . import metadata
 from . import official
@@ -148,7 +148,7 @@ def records(
   visible = films.inside(points, lenses)
   action = protocol.field_name(take.name)
   for part, pictures in films.clips(sources, lenses, numbers, clip_frames):
-    record = multiview_records.record(
+    record = view_records.record(
       pictures,
       [new.camera for new in lenses],
       boxes=rectangles[part],

@@ -18,9 +18,9 @@ from human36m import official_boxes
 from human36m import official_frames
 from human36m import official_test
 from human36m import protocol
-from jaxpose import cameras
-from jaxpose import multiview_data
-from jaxpose import multiview_records
+from jaxpose.data import view_data
+from jaxpose.data import view_records
+from jaxpose.geometry import cameras
 from tests import benchmark_writer
 from tests import builder_testing
 
@@ -137,7 +137,7 @@ def test_clips_are_the_pictures_and_poses_of_every_nth_frame(release, tmp_path, 
       pixels = cameras.project(seen, record["intrinsics"][v])
       assert not record["intrinsics"][v, 4:].any()
       np.testing.assert_allclose(record["keypoints_2d"][:, v], pixels, atol=0.05)
-  data = multiview_data.from_records(splits["test"], 32)
+  data = view_data.from_records(splits["test"], 32)
   assert data.sources[0].frame_ids == (0, 4, 8)
   assert data.sources[0].box_source == "round the 2D joints"
   assert data.clips["view_mask"].all()
@@ -150,7 +150,7 @@ def test_pictures_are_undistorted_as_the_joints_are(release, small):
   for record in (first, second):
     for i in range(len(record["frame_ids"])):
       for v in range(4):
-        image = np.asarray(multiview_records.decode(record["images"][4 * i + v]))
+        image = np.asarray(view_records.decode(record["images"][4 * i + v]))
         white = np.stack(np.nonzero(image.mean(-1) > 150)[::-1], -1)
         head = record["keypoints_2d"][i, v, 10]
         if record["visible"][i, v, 10] and len(white) == 25:
@@ -203,7 +203,7 @@ def test_a_smaller_side_and_other_steps_are_configs(release, tmp_path, small):
   assert builder.Builder.builder_configs["official_frames"].step == 5
   (record,) = read(release, "train", step=64, max_side=50)
   np.testing.assert_array_equal(record["image_size"], [[50, 50]] * 4)
-  image = multiview_records.decode(record["images"][3])
+  image = view_records.decode(record["images"][3])
   assert image.size == (50, 50)
   with pytest.raises(ValueError, match="has no config 'official_frame'; known: glot,"):
     builder.Builder.config_named("official_frame")

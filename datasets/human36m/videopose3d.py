@@ -4,10 +4,10 @@ import functools
 import pathlib
 from collections.abc import Iterator
 
-from jaxpose import benchmark_record
-from jaxpose import cameras
-from jaxpose import skeleton_maps
-from jaxpose import videopose3d_npz
+from jaxpose.data import benchmark_record
+from jaxpose.formats import videopose3d_npz
+from jaxpose.geometry import cameras
+from jaxpose.skeletons import skeleton_maps
 
 from . import metadata
 from . import protocol

@@ -6,8 +6,8 @@ import pytest
 from human36m import metadata_test
 from human36m import protocol
 from human36m import videopose3d
-from jaxpose import data
-from jaxpose import skeleton_maps
+from jaxpose.data import pose_data
+from jaxpose.skeletons import skeleton_maps
 from tests import benchmark_writer
 from tests import builder_testing
 
@@ -104,7 +104,7 @@ def test_records_are_the_files(tmp_path, config, names, official, atol):
       np.testing.assert_allclose(record["joints_3d"], view, atol=atol)
       assert record["frame_valid"].all()
       assert builder_testing.text(record, "skeleton") == "h36m17"
-  poses = data.from_records(splits["test"])
+  poses = pose_data.from_records(splits["test"])
   assert {view.subject for view in poses.views} == {"S9", "S11"}
 
 

@@ -6,11 +6,11 @@ import pathlib
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxpose import benchmark_record
-from jaxpose import cameras
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
-from jaxpose import videopose3d_npz
+from jaxpose.data import benchmark_record
+from jaxpose.formats import videopose3d_npz
+from jaxpose.geometry import cameras
+from jaxpose.skeletons import skeleton_maps
 
 SKELETON = skeletons.get("humaneva15")
 FPS = 60.0

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from humaneva import humaneva_dataset_builder as builder
-from jaxpose import data
-from jaxpose import protocols
+from jaxpose.data import pose_data
+from jaxpose.metrics import protocols
 from tests import benchmark_writer
 from tests import builder_testing
 
@@ -96,7 +96,7 @@ def test_records_are_the_files(tmp_path, config):
       assert tuple(record["image_size"]) == (640, 480)
       assert record["frame_valid"].all()
   # The table of the protocol has a row for each person and action.
-  poses = data.from_records(splits["test"])
+  poses = pose_data.from_records(splits["test"])
   joints = poses.frames["joints_3d"]
   items = [
     protocols.SequencePrediction(

@@ -2,11 +2,11 @@
 
 import tensorflow_datasets as tfds
 
-from jaxpose import sequences
-from jaxpose import vibe_db
+from jaxpose.data import sequences
+from jaxpose.formats import vibe
 
 STEMS = {"train": ("insta_train_db",)}  # split -> names that its file may have
-SOURCE = vibe_db.Source(joints_2d=(25,), in_crop=True)
+SOURCE = vibe.Source(joints_2d=(25,), in_crop=True)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -28,8 +28,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     )
 
   def _split_generators(self, dl_manager):
-    paths = vibe_db.find(dl_manager.manual_dir, STEMS)
+    paths = vibe.find_files(dl_manager.manual_dir, STEMS)
     return {split: self._generate_examples(paths[split], split) for split in paths}
 
   def _generate_examples(self, path, split):
-    return vibe_db.examples(path, SOURCE, split)
+    return vibe.examples(path, SOURCE, split)

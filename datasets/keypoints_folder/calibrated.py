@@ -4,12 +4,12 @@ import fnmatch
 
 import numpy as np
 
-from jaxpose import cameras
-from jaxpose import multiview_calibration
-from jaxpose.cameras import Camera
+from jaxpose.formats import calibration
+from jaxpose.geometry import cameras
+from jaxpose.geometry.cameras import Camera
 
 KEYS = ("K", "R", "t", "dist")
-UPS = tuple(multiview_calibration.UPS)
+UPS = tuple(calibration.UPS)
 # Of the picture's longer side, the median over joints: what detectors are off by is
 # about 1 %, and a camera that is not the one that filmed gives more than 10 %.
 _APART = 0.08
@@ -37,9 +37,7 @@ def camera(described, sequence: str, size, *, unit: float, up: str) -> Camera:
   name, table = matching[0], described[matching[0]]
   raw = {"dist": (), **table, "size": tuple(size)}
   try:
-    found = multiview_calibration.camera(
-      "[cameras]", name, raw, unit, multiview_calibration.UPS[up]
-    )
+    found = calibration.camera("[cameras]", name, raw, unit, calibration.UPS[up])
   except (TypeError, ValueError) as error:
     told = str(error).rstrip(".")
     if not told.startswith("[cameras]"):
@@ -64,7 +62,7 @@ def camera(described, sequence: str, size, *, unit: float, up: str) -> Camera:
 
 def upright(up: str) -> np.ndarray:
   """(3, 3) float32 that turns the files' world into one with z up."""
-  return multiview_calibration.UPS[up].astype(np.float32)
+  return calibration.UPS[up].astype(np.float32)
 
 
 def in_camera(joints: np.ndarray, filmed: Camera) -> np.ndarray:

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxpose import sequences
 from jaxpose import skeletons
-from jaxpose import user_folder
+from jaxpose.data import sequences
+from jaxpose.files import user_folder
 
 from . import settings
 from . import videos

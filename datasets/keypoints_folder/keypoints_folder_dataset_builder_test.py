@@ -3,10 +3,10 @@ import pickle
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import data
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
+from jaxpose.data import pose_data
+from jaxpose.geometry import cameras
+from jaxpose.skeletons import skeleton_maps
 from keypoints_folder import keypoints_folder_dataset_builder as builder
 from keypoints_folder import videos
 from tests import builder_testing
@@ -60,7 +60,7 @@ def test_every_format_becomes_h36m17(tmp_path, form):
   assert record["frame_valid"].all()
   assert not record["has_joints_3d"]
   np.testing.assert_array_equal(record["image_size"], [1280, 720])
-  assert data.from_records([record]).num_frames == 6
+  assert pose_data.from_records([record]).num_frames == 6
 
 
 def test_people_and_videos_become_records_and_subjects_splits(tmp_path):
@@ -271,7 +271,7 @@ def test_cameras_put_the_joints_into_the_world(tmp_path, up, space):
   np.testing.assert_allclose(record["camera_position"], position, atol=1e-5)
   expected = skeleton_maps.convert(view.astype(np.float32), "coco17", "h36m17")
   np.testing.assert_allclose(record["joints_3d"], expected, atol=1e-4)
-  poses = data.from_records([record])
+  poses = pose_data.from_records([record])
   np.testing.assert_allclose(poses.runs["camera_position"], [position], atol=1e-5)
 
 
@@ -279,10 +279,10 @@ def test_without_cameras_there_are_none_in_the_data(tmp_path):
   folder(tmp_path)
   (record,) = build(tmp_path)
   assert not record["has_camera"]
-  assert "camera_rotation" not in data.from_records([record]).runs
+  assert "camera_rotation" not in pose_data.from_records([record]).runs
   known = {**record, "has_camera": True}
-  assert "camera_rotation" in data.from_records([known]).runs
-  assert "camera_rotation" not in data.from_records([known, record]).runs
+  assert "camera_rotation" in pose_data.from_records([known]).runs
+  assert "camera_rotation" not in pose_data.from_records([known, record]).runs
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pathlib
 
 import numpy as np
 
-from jaxpose import keypoint_files
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
-from jaxpose import user_folder
+from jaxpose.files import user_folder
+from jaxpose.formats import keypoint_files
+from jaxpose.skeletons import skeleton_maps
 
 from . import calibrated
 
@@ -27,7 +27,7 @@ class Settings:
     format: of the files, None to tell by their content.
     skeleton: of the files, None where they say it.
     joints: joint of `to` -> joints of the files whose mean it is; empty for the maps
-      of `jaxpose.skeleton_maps`.
+      of `jaxpose.skeletons.skeleton_maps`.
     unit: of 3D joints.
     min_confidence: a keypoint with less is missing.
     max_gap: frames that a missing keypoint is interpolated over.

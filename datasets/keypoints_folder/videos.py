@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import gaps
-from jaxpose import keypoint_files
-from jaxpose import proportions
-from jaxpose import user_folder
-from jaxpose.keypoint_tracks import Track
+from jaxpose.files import user_folder
+from jaxpose.formats import keypoint_files
+from jaxpose.formats.keypoint_tracks import Track
+from jaxpose.motion import gaps
+from jaxpose.skeletons import proportions
 
 from . import calibrated
 from .settings import UNITS

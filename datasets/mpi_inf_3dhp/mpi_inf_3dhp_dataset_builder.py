@@ -5,9 +5,9 @@ import re
 
 import tensorflow_datasets as tfds
 
-from jaxpose import benchmark_record
-from jaxpose import sequences
-from jaxpose import vibe_db
+from jaxpose.data import benchmark_record
+from jaxpose.data import sequences
+from jaxpose.formats import vibe
 
 from . import official
 from . import pstmo
@@ -29,7 +29,7 @@ def labels(name: str) -> tuple[str, str, str]:
   return (f"TS{found[1]}", "", "0") if found else ("", "", "")
 
 
-SOURCE = vibe_db.Source(joints_2d=(49,), joints_3d=(49,), labels=labels)
+SOURCE = vibe.Source(joints_2d=(49,), joints_3d=(49,), labels=labels)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -65,8 +65,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       return official.splits(raw)
     if config == "pstmo":
       return pstmo.splits(raw)
-    paths = vibe_db.find(raw, STEMS[config])
+    paths = vibe.find_files(raw, STEMS[config])
     return {split: self._generate_examples(paths[split], split) for split in paths}
 
   def _generate_examples(self, path, split):
-    return vibe_db.examples(path, SOURCE, split)
+    return vibe.examples(path, SOURCE, split)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import benchmark_record
+from jaxpose.data import benchmark_record
 
 from . import poses
 from . import protocol

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import io
 
-from jaxpose import data
-from jaxpose import protocols
-from jaxpose import scoring
+from jaxpose.data import pose_data
+from jaxpose.metrics import protocols
+from jaxpose.tasks import scoring
 from mpi_inf_3dhp import official
 from mpi_inf_3dhp import protocol
 from tests import benchmark_writer
@@ -143,10 +143,10 @@ def test_only_valid_frames_are_scored_but_all_are_context(tmp_path):
   splits = builder_testing.build_and_read(
     "mpi_inf_3dhp", tmp_path / "out", tmp_path / "raw", config="official"
   )
-  poses = data.from_records(splits["test"])
+  poses = pose_data.from_records(splits["test"])
   assert len(poses.views) == 6  # runs are not cut at frames without a score
-  index = data.Index(np.array([4]), np.array([0]), np.array([False]))
-  window = data.gather(poses.frames, poses.runs, index, 5)
+  index = pose_data.Index(np.array([4]), np.array([0]), np.array([False]))
+  window = pose_data.gather(poses.frames, poses.runs, index, 5)
   np.testing.assert_array_equal(window["joints_3d"][0], poses.frames["joints_3d"][2:7])
   frames = np.arange(poses.num_frames)
   off = np.where(poses.frames["frame_scored"], 0.0, 9.0)[:, None, None]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxpose import benchmark_record
+from jaxpose.data import benchmark_record
 
 from . import protocol
 

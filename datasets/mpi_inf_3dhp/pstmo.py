@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import benchmark_record
-from jaxpose import object_npz
-from jaxpose import videopose3d_npz
+from jaxpose.data import benchmark_record
+from jaxpose.files import object_npz
+from jaxpose.formats import videopose3d_npz
 
 from . import poses
 from . import protocol

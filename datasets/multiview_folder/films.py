@@ -8,11 +8,11 @@ from concurrent import futures
 
 import numpy as np
 
-from jaxpose import build_jobs
-from jaxpose import cameras
-from jaxpose import multiview_records
-from jaxpose.multiview_calibration import Calibrated
-from jaxpose.multiview_lens import Lens
+from jaxpose.data import build_jobs
+from jaxpose.data import view_records
+from jaxpose.formats.calibration import Calibrated
+from jaxpose.formats.lens import Lens
+from jaxpose.geometry import cameras
 
 # Frames by which a video may be longer or shorter than its poses. Those that not all
 # videos and the poses have, at the end, are left out.
@@ -27,7 +27,7 @@ def count(poses: int, sources: Sequence, fps: float) -> int:
 
   Args:
     poses: their number.
-    sources: videos, see `jaxpose.frames`.
+    sources: videos, see `jaxpose.files.frames`.
     fps: frames per second of the poses.
 
   Raises:
@@ -49,7 +49,7 @@ def count(poses: int, sources: Sequence, fps: float) -> int:
 
 
 def lens(camera: cameras.Camera, source, max_side: int) -> Lens:
-  """From a video's pictures to undistorted ones, by the model of `jaxpose.cameras`.
+  """From a video's pictures to undistorted ones; the model is that of `cameras`.
 
   Args:
     camera: of the pictures, or of larger or smaller ones of the same shape.
@@ -143,4 +143,4 @@ def _in_turn(sources, lenses, numbers: np.ndarray):
 
 
 def _encoded(new: Lens, frame: np.ndarray) -> bytes:
-  return multiview_records.encode(new.picture(frame))
+  return view_records.encode(new.picture(frame))

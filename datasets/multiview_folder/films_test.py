@@ -7,8 +7,8 @@ import types
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import multiview_records
+from jaxpose.data import view_records
+from jaxpose.geometry import cameras
 from multiview_folder import films
 from tests import benchmark_writer
 
@@ -77,9 +77,7 @@ def test_clips_of_a_take_are_about_equally_long_and_in_order():
   found = list(films.clips(sources, lenses, numbers, 8))
   assert [len(numbers[part]) for part, _ in found] == [6, 6, 5]
   grey = [
-    multiview_records.decode(one).getpixel((0, 0))[0]
-    for _, some in found
-    for one in some
+    view_records.decode(one).getpixel((0, 0))[0] for _, some in found for one in some
   ]
   np.testing.assert_allclose(grey, 5 * np.repeat(numbers, 2), atol=2)
 

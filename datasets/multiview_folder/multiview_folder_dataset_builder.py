@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
-from jaxpose import build_jobs
-from jaxpose import multiview_records
 from jaxpose import skeletons
+from jaxpose.data import build_jobs
+from jaxpose.data import view_records
 
 from . import recordings
 
@@ -55,7 +55,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _info(self) -> tfds.core.DatasetInfo:
     skeleton = skeletons.get(self.builder_config.skeleton)
     return self.dataset_info_from_configs(
-      features=tfds.features.FeaturesDict(multiview_records.features(skeleton)),
+      features=tfds.features.FeaturesDict(view_records.features(skeleton)),
       # The records of a recording stay together and in order.
       disable_shuffling=True,
     )

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose import cameras
-from jaxpose import data
-from jaxpose import frames
 from jaxpose import geometry
-from jaxpose import multiview_data
-from jaxpose import multiview_recordings
-from jaxpose import multiview_records
-from jaxpose import multiview_reprojection as reprojection
+from jaxpose.data import pose_data
+from jaxpose.data import view_data
+from jaxpose.data import view_records
+from jaxpose.files import frames
+from jaxpose.formats import recordings as formats_recordings
+from jaxpose.geometry import cameras
+from jaxpose.geometry import triangulation as reprojection
 from multiview_folder import multiview_folder_dataset_builder as builder
 from multiview_folder import recordings
 from tests import builder_testing
@@ -28,7 +28,9 @@ def rendered(folder):
   """A record of the rendered data set."""
   import tensorflow_datasets as tfds
 
-  where = data.prepare("synthetic_multiview", builder_config="tiny", data_dir=folder)
+  where = pose_data.prepare(
+    "synthetic_multiview", builder_config="tiny", data_dir=folder
+  )
   return tfds.builder_from_directory(where).as_data_source("test")[0]
 
 
@@ -69,7 +71,7 @@ def write(folder, record, *, keypoints=True, change=None):
   for j, camera in enumerate(as_json(record)):
     (folder / camera["name"]).mkdir()
     for i in range(t):
-      image = multiview_records.decode(record["images"][i * v + j])
+      image = view_records.decode(record["images"][i * v + j])
       image.save(folder / camera["name"] / f"{i}.png")
     boxes = dict(boxes=record["boxes"][:, j].tolist())
     if keypoints:
@@ -86,7 +88,7 @@ def read(folder, clip_frames=3, max_side=720):
       folder,
       clip_frames=clip_frames,
       max_side=max_side,
-      skeleton=multiview_data.skeletons.get("h36m17"),
+      skeleton=view_data.skeletons.get("h36m17"),
     )
   )
 
@@ -106,8 +108,8 @@ def test_a_recording_becomes_records_that_can_be_read(tmp_path, record):
   np.testing.assert_array_equal(one["image_size"], record["image_size"])
   assert not one["joints_valid"].any()
   assert float(one["fps"]) == 12.5
-  batch = multiview_data.from_records(found["test"], 32)
-  known = multiview_data.from_records([record], 32)
+  batch = view_data.from_records(found["test"], 32)
+  known = view_data.from_records([record], 32)
   difference = batch.clips["images"].astype(int) - known.clips["images"]
   assert np.abs(difference).mean() < 4  # JPEG, twice
 
@@ -268,17 +270,20 @@ def test_triangulated_keypoints_are_the_joints(record):
   pixels = np.moveaxis(record["keypoints_2d"], 1, 2).reshape(-1, 3, 2).astype(float)
   valid = np.ones(pixels.shape[:2], bool)
   valid[::2, 1] = False  # two views do
-  found, met = reprojection.triangulate(rig, pixels, valid)
+  found, met = reprojection.triangulate_pixels(rig, pixels, valid)
   assert met.all()
   np.testing.assert_allclose(found, record["joints_3d"].reshape(-1, 3), atol=2e-3)
   points, seen = record["keypoints_2d"], record["keypoints_valid"]
-  share = reprojection.check("walk", rig, points, seen, record["boxes"])
+  share = reprojection.check_calibration("walk", rig, points, seen, record["boxes"])
   assert share < 1e-3
-  assert reprojection.check("walk", rig, points, seen & False, record["boxes"]) is None
+  assert (
+    reprojection.check_calibration("walk", rig, points, seen & False, record["boxes"])
+    is None
+  )
   # Cameras in one place tell nothing.
   twins = [rig[0], dataclasses.replace(rig[1], position=rig[0].position)]
   points, seen, boxes = points[:, :2], seen[:, :2], record["boxes"][:, :2]
-  assert reprojection.check("walk", twins, points, seen, boxes) is None
+  assert reprojection.check_calibration("walk", twins, points, seen, boxes) is None
 
 
 def test_cameras_of_other_lengths_are_refused_unless_the_start_is_said(
@@ -292,7 +297,7 @@ def test_cameras_of_other_lengths_are_refused_unless_the_start_is_said(
     read(folder)
   (folder / "recording.json").write_text(json.dumps(dict(fps=25, start={"cam2": 1})))
   found = read(folder, clip_frames=4)[0]
-  ours = multiview_records.decode(found["images"][2])
+  ours = view_records.decode(found["images"][2])
   theirs = Image.open(folder / "cam2" / "0.png")
   difference = np.asarray(ours).astype(int) - np.asarray(theirs)
   assert np.abs(difference).mean() < 4
@@ -336,7 +341,7 @@ def test_videos_that_do_not_fit_are_refused(
   folder = write(tmp_path / "walk", record)
   shutil.rmtree(folder / "boxes")
   monkeypatch.setattr(
-    multiview_recordings.frames,
+    formats_recordings.frames,
     "open_source",
     lambda path, fps: Faked(path, **changes.get(path.name, {})),
   )
@@ -358,7 +363,7 @@ def test_videos_are_read(tmp_path, record):
   assert float(found["fps"]) == 10
   for i in (0, 5, 11):
     ours, theirs = (
-      np.asarray(multiview_records.decode(r["images"][i])).astype(int)
+      np.asarray(view_records.decode(r["images"][i])).astype(int)
       for r in (found, record)
     )
     assert np.abs(ours - theirs).mean() < 12  # H.264, then JPEG

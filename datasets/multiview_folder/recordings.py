@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxpose import multiview_recordings
-from jaxpose import multiview_records
-from jaxpose import multiview_reprojection
-from jaxpose import skeleton_maps
 from jaxpose import skeletons
-from jaxpose.multiview_recordings import View
+from jaxpose.data import view_records
+from jaxpose.formats import recordings
+from jaxpose.formats.recordings import View
+from jaxpose.geometry import triangulation
+from jaxpose.skeletons import skeleton_maps
 
 _SURE = 0.3  # confidence from which a keypoint counts as known
 
@@ -22,7 +22,7 @@ def _keypoints(view: View, count: int, skeleton: skeletons.Skeleton):
   track = view.track
   if track is None or not track.skeleton:
     return points, known
-  at, inside = multiview_recordings.rows(view, count)
+  at, inside = recordings.rows(view, count)
   moved = view.lens.points(track.keypoints[inside, :, :2].astype(float))
   sure = track.keypoints[inside, :, 2]
   moved = skeleton_maps.convert(moved, track.skeleton, skeleton.name)
@@ -40,26 +40,26 @@ def records(
   Raises:
     ValueError: something does not fit; see the functions above.
   """
-  said = multiview_recordings.about(folder)
-  views, count = multiview_recordings.open_views(folder, max_side)
+  said = recordings.about(folder)
+  views, count = recordings.open_views(folder, max_side)
   rig = [view.lens.camera for view in views]
   found = [
-    (*multiview_recordings.boxes(view, count), *_keypoints(view, count, skeleton))
+    (*recordings.boxes(view, count), *_keypoints(view, count, skeleton))
     for view in views
   ]
   boxes, valid, points, known = (np.stack(x, 1) for x in zip(*found, strict=True))
-  multiview_reprojection.check(str(folder), rig, points, known, boxes)
+  triangulation.check_calibration(str(folder), rig, points, known, boxes)
   joints = _joints(folder, count, skeleton)
-  stream = multiview_recordings.pictures(views, count)
+  stream = recordings.pictures(views, count)
   for first in range(0, count, clip_frames):
     frame_ids = np.arange(first, min(first + clip_frames, count))
     pictures = [
-      multiview_records.encode(view.lens.picture(picture))
+      view_records.encode(view.lens.picture(picture))
       for _ in frame_ids
       for view, picture in zip(views, next(stream), strict=True)
     ]
     part = slice(first, first + clip_frames)
-    yield multiview_records.record(
+    yield view_records.record(
       pictures,
       rig,
       boxes=boxes[part],

@@ -2,12 +2,12 @@
 
 import tensorflow_datasets as tfds
 
-from jaxpose import sequences
-from jaxpose import vibe_db
+from jaxpose.data import sequences
+from jaxpose.formats import vibe
 
 # Split -> names that its file may have.
 STEMS = {"train": ("posetrack_train_db", "posetrack_train_scale12_db")}
-SOURCE = vibe_db.Source(joints_2d=(17, 49))  # its own, spin49
+SOURCE = vibe.Source(joints_2d=(17, 49))  # its own, spin49
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
@@ -29,8 +29,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     )
 
   def _split_generators(self, dl_manager):
-    paths = vibe_db.find(dl_manager.manual_dir, STEMS)
+    paths = vibe.find_files(dl_manager.manual_dir, STEMS)
     return {split: self._generate_examples(paths[split], split) for split in paths}
 
   def _generate_examples(self, path, split):
-    return vibe_db.examples(path, SOURCE, split)
+    return vibe.examples(path, SOURCE, split)

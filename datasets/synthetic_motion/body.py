@@ -86,7 +86,7 @@ def sample_body(rng: np.random.Generator) -> Body:
   """A random adult, 1.70 +- 0.08 m tall, with bone ratios a few percent off.
 
   Their means are between those of de Leva (1996) and of CMU's captured people, see
-  `jaxpose.proportions`.
+  `jaxpose.skeletons.proportions`.
   """
   height = np.clip(rng.normal(1.70, 0.08), 1.5, 1.95)
 

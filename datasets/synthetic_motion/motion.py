@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from jaxpose import sequences
+from jaxpose.data import sequences
 
 from . import body as bodies
 from . import courses

@@ -3,10 +3,10 @@
 import numpy as np
 
 from jaxpose import body as smpl
-from jaxpose import body_files
-from jaxpose import proportions
-from jaxpose import sequences
 from jaxpose import skeletons
+from jaxpose.body import body_files
+from jaxpose.data import sequences
+from jaxpose.skeletons import proportions
 
 from . import curves
 from .body import SIDE

@@ -4,9 +4,8 @@ import dataclasses
 
 import tensorflow_datasets as tfds
 
-from jaxpose import body_sequences
-from jaxpose import proportions
-from jaxpose import sequences
+from jaxpose.data import sequences
+from jaxpose.skeletons import proportions
 
 from . import body
 from . import curves
@@ -73,7 +72,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _info(self) -> tfds.core.DatasetInfo:
     features = sequences.features(body.SKELETON)
     if self.builder_config.mesh:
-      features = sequences.mesh_features(body_sequences.SKELETON)
+      features = sequences.mesh_features(sequences.BODY_SKELETON)
     return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
 
   def _split_generators(self, dl_manager):
@@ -107,7 +106,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
           )
           continue
         betas = smpl.sample_betas(config.seed, subject.name)
-        yield from body_sequences.film(
+        yield from sequences.film_body(
           smpl.BODY,
           smpl.rotations(solved),
           betas,

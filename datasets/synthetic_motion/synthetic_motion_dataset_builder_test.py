@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxpose import proportions
-from jaxpose import sequences
+from jaxpose.data import sequences
+from jaxpose.skeletons import proportions
 from synthetic_motion import body
 from synthetic_motion import curves
 from synthetic_motion import kinematics

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxpose import cameras
-from jaxpose import proportions
 from jaxpose import skeletons
+from jaxpose.geometry import cameras
+from jaxpose.skeletons import proportions
 
 SKELETON = skeletons.get("h36m17")
 SOURCE = ("cmu_mocap", "default", "2.0.0")
@@ -162,7 +162,7 @@ def varied(seed: int, found: list[Window]) -> list[Window]:
   """
   import jax
 
-  from jaxpose import people
+  from jaxpose.data import people
 
   joints = np.stack([window.joints for window in found])
   variety = people.Variety(stature=0.07, limbs=0.03, children=0.1, exchange=1 / 6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose import cameras
+from jaxpose.geometry import cameras
 from synthetic_multiview import captured
 from synthetic_multiview import filming
 from synthetic_multiview import outfits

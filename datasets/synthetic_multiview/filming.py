@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxpose import cameras
-from jaxpose import render
+from jaxpose.draw import render
+from jaxpose.geometry import cameras
 
 from . import outfits
 from . import person

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from jaxpose import head_points
 from jaxpose import skeletons
+from jaxpose.skeletons import head_points
 
 from . import lofts
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxpose import cameras
-from jaxpose import render
+from jaxpose.draw import render
+from jaxpose.geometry import cameras
 
 from . import photographs
 from . import textures
@@ -125,7 +125,7 @@ def film(scene: Scene, rig, samples: int):
 
   Args:
     scene: the place.
-    rig: `jaxpose.cameras.Camera`s with images of one size.
+    rig: `jaxpose.geometry.cameras.Camera`s with images of one size.
     samples: of the rasteriser.
 
   Returns:

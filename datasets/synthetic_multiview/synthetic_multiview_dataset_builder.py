@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from jaxpose import build_jobs
-from jaxpose import multiview_records
-from jaxpose import proportions
-from jaxpose import sequences
+from jaxpose.data import build_jobs
+from jaxpose.data import sequences
+from jaxpose.data import view_records
+from jaxpose.skeletons import proportions
 
 from . import captured
 from . import filming
@@ -138,7 +138,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(
-      features=tfds.features.FeaturesDict(multiview_records.features(person.SKELETON))
+      features=tfds.features.FeaturesDict(view_records.features(person.SKELETON))
     )
 
   def download_and_prepare(self, *, download_config=None, **kwargs) -> None:
@@ -279,8 +279,8 @@ def make_record(config: Config, name: str, action: str) -> dict:
 
 def _record(config, clip, rig, joints, *, start, **labels) -> dict:
   images = clip.images.reshape(-1, *clip.images.shape[2:])
-  return multiview_records.record(
-    [multiview_records.encode(image) for image in images],
+  return view_records.record(
+    [view_records.encode(image) for image in images],
     rig,
     boxes=clip.boxes,
     frame_ids=start + config.stride * np.arange(config.frames),

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxpose import cameras
-from jaxpose import multiview_records
-from jaxpose import render
+from jaxpose.data import view_records
+from jaxpose.draw import render
+from jaxpose.geometry import cameras
 from synthetic_multiview import filming
 from synthetic_multiview import lofts
 from synthetic_multiview import outfits
@@ -37,7 +37,7 @@ def records(splits):
 def pictures(record):
   """(t, v, h, w, 3) uint8."""
   t, v = record["view_valid"].shape
-  decoded = [np.asarray(multiview_records.decode(x)) for x in record["images"]]
+  decoded = [np.asarray(view_records.decode(x)) for x in record["images"]]
   return np.stack(decoded).reshape(t, v, *decoded[0].shape)
 
 

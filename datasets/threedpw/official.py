@@ -6,15 +6,15 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxpose import array_pickle
 from jaxpose import body as bodies
-from jaxpose import cameras
 from jaxpose import geometry
-from jaxpose import proportions
-from jaxpose import sequences
 from jaxpose import skeletons
-from jaxpose import smpl_folder
 from jaxpose.body import Body
+from jaxpose.body import body_files
+from jaxpose.data import sequences
+from jaxpose.files import array_pickle
+from jaxpose.geometry import cameras
+from jaxpose.skeletons import proportions
 
 FPS = 30.0
 SPLITS = ("train", "validation", "test")
@@ -72,7 +72,7 @@ def find(raw: pathlib.Path) -> dict[str, list[pathlib.Path]]:
 
 def find_bodies(raw: pathlib.Path) -> Bodies:
   """SMPL's male and female body, or None where there are no files."""
-  return smpl_folder.load(smpl_folder.folders(raw), tuple(GENDERS.values()))
+  return body_files.load_folder(body_files.smpl_folders(raw), tuple(GENDERS.values()))
 
 
 def examples(

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from jaxpose import body as bodies
-from jaxpose import cameras
-from jaxpose import data
 from jaxpose import geometry
+from jaxpose.data import pose_data
+from jaxpose.geometry import cameras
 from tests import body_writer
 from tests import builder_testing
 from tests import python2_writer
@@ -104,7 +104,7 @@ def test_without_bodies_the_joints_of_the_file_are_stored(tmp_path):
   )
   np.testing.assert_allclose(record["betas"], np.tile(made["betas"][1][:10], (6, 1)))
   np.testing.assert_allclose(record["smpl_translation"], made["trans"][1])
-  loaded = data.from_records(splits["train"])
+  loaded = pose_data.from_records(splits["train"])
   assert loaded.skeleton.name == "smpl24"
   assert loaded.num_frames == 11  # one frame has no valid camera
   assert len(loaded.views) == 3  # and parts a run
@@ -158,7 +158,7 @@ def test_gendered_bodies_give_49_and_14_joints(tmp_path):
       rotation = made["cam_poses"][:, :3, :3]
       view = world @ rotation.swapaxes(1, 2) + made["cam_poses"][:, None, :3, 3]
       np.testing.assert_allclose(record[key], view, atol=1e-5)
-  loaded = data.from_records(records)
+  loaded = pose_data.from_records(records)
   assert loaded.skeleton.name == "spin49"
   assert loaded.frames["smpl_pose"].shape == (11, 24, 3)
 

@@ -5,8 +5,8 @@ import re
 
 import tensorflow_datasets as tfds
 
-from jaxpose import sequences
-from jaxpose import vibe_db
+from jaxpose.data import sequences
+from jaxpose.formats import vibe
 
 from . import official
 
@@ -24,7 +24,7 @@ def labels(name: str) -> tuple[str, str, str]:
   return (found[2], found[1], "0") if found else ("", "", "0")
 
 
-SOURCE = vibe_db.Source(
+SOURCE = vibe.Source(
   joints_2d=(14, 49), joints_3d=(14, 49), smpl="yes", fps=30.0, labels=labels
 )
 
@@ -66,8 +66,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     if self._official:
       found, paths = official.find_bodies(raw), official.find(raw)
       return {split: official.examples(raw, paths[split], found) for split in paths}
-    paths = vibe_db.find(raw, STEMS[self.builder_config.name])
+    paths = vibe.find_files(raw, STEMS[self.builder_config.name])
     return {split: self._generate_examples(paths[split], split) for split in paths}
 
   def _generate_examples(self, path, split):
-    return vibe_db.examples(path, SOURCE, split)
+    return vibe.examples(path, SOURCE, split)

@@ -18,15 +18,15 @@ from jaxtyping import Array
 from jaxtyping import Float
 
 from jaxpose import skeletons
-from jaxpose.models.glot_branches import KEYPOINT_CHANNELS
-from jaxpose.models.glot_branches import GlobalMotion
-from jaxpose.models.glot_branches import KeypointEncoder
-from jaxpose.models.glot_branches import LocalMotion
-from jaxpose.models.glot_regressors import NUM_JOINTS
-from jaxpose.models.glot_regressors import Estimate
-from jaxpose.models.glot_regressors import Hscr
-from jaxpose.models.glot_regressors import IterativeRegressor
-from jaxpose.models.glot_regressors import outputs
+from jaxpose.models.glot_parts import KEYPOINT_CHANNELS
+from jaxpose.models.glot_parts import NUM_JOINTS
+from jaxpose.models.glot_parts import Estimate
+from jaxpose.models.glot_parts import GlobalMotion
+from jaxpose.models.glot_parts import Hscr
+from jaxpose.models.glot_parts import IterativeRegressor
+from jaxpose.models.glot_parts import KeypointEncoder
+from jaxpose.models.glot_parts import LocalMotion
+from jaxpose.models.glot_parts import outputs
 
 # Ours: no rotation, mean shape, the body upright in the crop. The original starts from
 # a licensed file; conversion takes its numbers from the checkpoint.

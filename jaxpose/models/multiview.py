@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxpose.models import multiview_parts as parts
+from jaxpose.models import multiview_network as parts
 from jaxpose.models.multiview_lifters import FusedLifter
 from jaxpose.models.multiview_lifters import SequenceLifter
 from jaxpose.models.multiview_network import MultiView
@@ -114,7 +114,7 @@ def build_lifter(variant: str = "base", **overrides) -> nn.Module:
     ValueError: as `build`; or a lifter that has no parameters.
   """
   module = build(variant, **overrides)
-  lifter = parts.lifter(module)
+  lifter = parts.make_lifter(module)
   if lifter is None:
     raise ValueError(
       f"got lifter {module.lifter!r}, expected 'fused' or 'poseformer', which have "

@@ -1,12 +1,16 @@
 """The 3D stage: 2D sequences of several views to one 3D pose a frame.
 
 The paper lifts with PoseFormer: `SequenceLifter`, view by view, here without its
-weighted mean over time. `FusedLifter`, which lets the views look at each other, is our
-default; `multiview_triangulated.lift_by_dlt`, without training, is the baseline. All
-take 2D poses alone.
+weighted mean over time. `FusedLifter`, in which the views attend to each other, is our
+default. `lift_by_dlt` is the baseline without training. All take 2D poses alone.
+
+Where calibrated cameras are known, `nearest` finds the points where the viewing lines
+of several cameras nearly meet, and `misfit` how far they lie beside each view's
+keypoints.
 """
 
 from typing import Any
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -17,22 +21,114 @@ from jaxtyping import Bool
 from jaxtyping import Float
 from jaxtyping import Int
 
+from jaxpose.geometry.triangulation import crop_rays
+from jaxpose.geometry.triangulation import nearest_points
+from jaxpose.geometry.triangulation import project_to_crop
+from jaxpose.geometry.triangulation import triangulate
 from jaxpose.models.attention import POSITION
+from jaxpose.models.attention import Blocks
 from jaxpose.models.attention import dense
+from jaxpose.models.attention import drop_path_rates
 from jaxpose.models.attention import gelu
 from jaxpose.models.attention import layer_norm
-from jaxpose.models.blocks import Blocks
-from jaxpose.models.blocks import drop_path_rates
-from jaxpose.models.multiview_embeddings import Embedding
-from jaxpose.models.multiview_embeddings import as_cameras
-from jaxpose.models.multiview_embeddings import reference_view
-from jaxpose.models.multiview_embeddings import require_cameras
+from jaxpose.models.multiview_relations import Cameras
+from jaxpose.models.multiview_relations import Embedding
 from jaxpose.models.multiview_relations import Relations
+from jaxpose.models.multiview_relations import as_cameras
 from jaxpose.models.multiview_relations import drop_views
 from jaxpose.models.multiview_relations import key_mask
-from jaxpose.models.multiview_triangulated import misfit
-from jaxpose.models.multiview_triangulated import nearest
-from jaxpose.models.multiview_triangulated import relative
+from jaxpose.models.multiview_relations import reference_view
+from jaxpose.models.multiview_relations import require_cameras
+
+_REACH = 1.5  # metres from the root: lines that are near parallel meet anywhere
+
+
+def lift_by_dlt(
+  keypoints_2d: Float[Array, "b v t j 2"],
+  scores: Float[Array, "b v t j"],
+  view_mask: Bool[Array, "b v t"],
+  cameras: Cameras,
+  root: int = 0,
+) -> dict[str, Array]:
+  """Triangulated poses, each view weighted by its scores; needs two views.
+
+  Returns:
+    joints_3d_world: (b, t, j, 3) metres in the world; joints_3d: the same relative to
+      the root; joints_3d_valid: (b, t, j) bool, two views and, for joints_3d, also a
+      root. Joints that are not are 0 in the world.
+  """
+  rays = crop_rays(keypoints_2d, cameras.intrinsics)
+  weight = scores * view_mask[..., None]
+  world, valid = triangulate(
+    rays.swapaxes(1, 2),
+    cameras.rotation[:, None],
+    cameras.position[:, None],
+    weight.swapaxes(1, 2),
+  )
+  valid = valid & valid[..., root : root + 1]
+  return dict(
+    joints_3d_world=world, joints_3d=relative(world, root), joints_3d_valid=valid
+  )
+
+
+class Met(NamedTuple):
+  """Where viewing lines nearly meet; 0 where they do not.
+
+  Attributes:
+    pose: metres, relative to the root; 0 also where that is unknown.
+    valid: joints with a pose.
+    world: metres in the world.
+    world_valid: joints that are known there.
+  """
+
+  pose: Float[Array, "b t j 3"]
+  valid: Bool[Array, "b t j"]
+  world: Float[Array, "b t j 3"]
+  world_valid: Bool[Array, "b t j"]
+
+
+def nearest(
+  keypoints_2d: Float[Array, "b v t j 2"],
+  scores: Float[Array, "b v t j"],
+  present: Bool[Array, "b v t"],
+  cameras: Cameras,
+  root: int = 0,
+) -> Met:
+  """Where the lines of views nearly meet, weighted by their scores."""
+  weight = scores * present[..., None]
+  rays = crop_rays(keypoints_2d, cameras.intrinsics)
+  world, known = nearest_points(
+    rays.swapaxes(1, 2),
+    cameras.rotation[:, None],
+    cameras.position[:, None],
+    weight.swapaxes(1, 2),
+  )
+  valid = known & known[..., root : root + 1]
+  pose = jnp.clip(relative(world, root), -_REACH, _REACH)
+  return Met(jnp.where(valid[..., None], pose, 0), valid, world, known)
+
+
+def misfit(
+  met: Met,
+  keypoints_2d: Float[Array, "b v t j 2"],
+  present: Bool[Array, "b v t"],
+  cameras: Cameras,
+) -> Float[Array, "b v t j 2"]:
+  """How far beside the keypoints of each view the points are, in crop units.
+
+  From -1 to 1, 0 where there is no point or no view.
+  """
+  offset = met.world[:, None] - cameras.position[:, :, None, None]
+  seen = jnp.einsum("bvcd,bvtjd->bvtjc", cameras.rotation, offset)
+  apart = project_to_crop(seen, cameras.intrinsics) - keypoints_2d
+  known = met.world_valid[:, None] & present[..., None]
+  return jnp.where(known[..., None], jnp.clip(apart, -1, 1), 0)
+
+
+def relative(pose: Float[Array, "*b j 3"], root: int) -> Float[Array, "*b j 3"]:
+  """The pose as seen from its root."""
+  return pose - pose[..., root : root + 1, :]
+
 
 _ZEROS = nn.initializers.zeros
 
@@ -51,7 +147,7 @@ class FusedLifter(nn.Module):
     view_dropout: in training, rate at which whole views are hidden.
     layout: see `multiview_relations.Relations`.
     causal: poses do not depend on later frames.
-    time_embedding: see `multiview_embeddings.Embedding`.
+    time_embedding: see `multiview_relations.Embedding`.
     view_embedding: see there; "camera" makes the axes those of the world.
     world_offsets: with view embedding "camera", also take each joint's offset from the
       root in the image, turned into the axes of the world, which is hard to learn.

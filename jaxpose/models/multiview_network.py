@@ -10,6 +10,9 @@ code, with PoseFormer behind it. All else is our choice and named so where it is
 clips with axes for view and frame (the code takes its batch for the sequence), missing
 views, cameras, joint tokens, the supervised choice of patches, the fused lifter.
 One person in each crop.
+
+`MultiView` makes its parts from its fields with the `make_*` functions;
+`require_fields` checks which fields go together.
 """
 
 from typing import Any
@@ -23,15 +26,211 @@ from jaxtyping import Float
 from jaxtyping import Int
 from jaxtyping import UInt8
 
-from jaxpose import crops
-from jaxpose.models import multiview_parts as parts
-from jaxpose.models.multiview_embeddings import Cameras
-from jaxpose.models.multiview_embeddings import as_cameras
-from jaxpose.models.multiview_embeddings import reference_view
-from jaxpose.models.multiview_embeddings import require_cameras
-from jaxpose.models.multiview_fields import require_fields
+from jaxpose.geometry import crops
+from jaxpose.models.attention import GLOROT
+from jaxpose.models.attention import drop_path_rates
+from jaxpose.models.multiview_image import SCORES
+from jaxpose.models.multiview_image import KeypointHead
+from jaxpose.models.multiview_image import Spatial
+from jaxpose.models.multiview_image import Trunk
+from jaxpose.models.multiview_lifters import FusedLifter
+from jaxpose.models.multiview_lifters import SequenceLifter
+from jaxpose.models.multiview_lifters import lift_by_dlt
+from jaxpose.models.multiview_relations import LAYOUTS
+from jaxpose.models.multiview_relations import TIMES
+from jaxpose.models.multiview_relations import VIEWS
+from jaxpose.models.multiview_relations import Cameras
+from jaxpose.models.multiview_relations import Embedding
+from jaxpose.models.multiview_relations import Relations
+from jaxpose.models.multiview_relations import as_cameras
 from jaxpose.models.multiview_relations import drop_views
-from jaxpose.models.multiview_triangulated import lift_by_dlt
+from jaxpose.models.multiview_relations import reference_view
+from jaxpose.models.multiview_relations import require_cameras
+
+INITS = dict(
+  glorot=GLOROT,
+  normal=nn.initializers.truncated_normal(0.02),  # as the released trunk
+  uniform=nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),  # PyTorch's
+)
+LIFTERS = ("fused", "poseformer", "dlt", "none")
+DROPS = ("gather", "mask")
+
+
+def require_fields(module) -> None:
+  """Refuses a `MultiView` whose fields do not fit.
+
+  Raises:
+    ValueError: names the field, what it may be, and what to do.
+  """
+  m = module
+  words = dict(
+    layout=(m.layout, LAYOUTS),
+    time_embedding=(m.time_embedding, TIMES),
+    view_embedding=(m.view_embedding, (*VIEWS, "ray")),
+    lifter=(m.lifter, LIFTERS),
+    drop=(m.drop, DROPS),
+    spatial_init=(m.spatial_init, tuple(INITS)),
+    relation_init=(m.relation_init, tuple(INITS)),
+  )
+  words |= {f"score[{i}]": (score, SCORES) for i, score in enumerate(m.score)}
+  for field, (got, known) in words.items():
+    if got not in known:
+      raise ValueError(f"got {field} {got!r}, expected one of {', '.join(known)}.")
+  if not len(m.keep) == len(m.keep_at) == len(m.score):
+    raise ValueError(
+      f"got {len(m.keep)} keep, {len(m.keep_at)} keep_at and {len(m.score)} score, "
+      "expected one of each for every time that patches are dropped."
+    )
+  places = tuple(sorted(set(m.keep_at)))
+  if places != tuple(m.keep_at) or not set(places) <= set(range(m.global_depth)):
+    raise ValueError(
+      f"got keep_at {tuple(m.keep_at)}, expected ascending numbers of the "
+      f"{m.global_depth} global blocks, from 0; without blocks set keep, keep_at and "
+      "score to ()."
+    )
+  if not all(0 < share <= 1 for share in m.keep):
+    raise ValueError(f"got keep {tuple(m.keep)}, expected shares in (0, 1].")
+  if len(m.depths) != len(m.window_heads) or not m.depths:
+    raise ValueError(
+      f"got depths {tuple(m.depths)} and window_heads {tuple(m.window_heads)}, "
+      "expected one number each for every stage."
+    )
+  if m.view_embedding == "relative" and not m.joint_tokens:
+    raise ValueError(
+      "got view_embedding 'relative' without joint tokens, expected joint_tokens: it "
+      "compares the 2D poses that they find; set joint_tokens=True."
+    )
+
+
+def patch_stride(m) -> int:
+  """Pixels between the patches of the global attention."""
+  steps = 2 ** (len(m.depths) - 1)
+  for _, _, stride in m.stem:
+    steps *= stride
+  return steps
+
+
+def token_grid(m, height: int, width: int) -> tuple[int, int]:
+  """Rows and columns of patches of an image.
+
+  Raises:
+    ValueError: the patches do not fill the image.
+  """
+  stride = patch_stride(m)
+  if height % stride or width % stride:
+    raise ValueError(
+      f"got images of {height} x {width} pixels, expected multiples of the stride "
+      f"{stride}; crop them to {m.image_size} x {m.image_size}."
+    )
+  return height // stride, width // stride
+
+
+def make_trunk(m) -> Trunk:
+  """Stem and windowed attention."""
+  merged = 2 ** (len(m.depths) - 1)
+  rows, columns = token_grid(m, m.image_size, m.image_size)
+  return Trunk(
+    m.stem,
+    (rows * merged, columns * merged) if m.positions else None,
+    m.depths,
+    m.window_heads,
+    m.window,
+    _spatial_rates(m)[: sum(m.depths)],
+    epsilon=m.epsilon,
+    **_spatial(m),
+  )
+
+
+def make_spatial(m) -> Spatial:
+  """Global attention, selection, soft-argmax and frame token."""
+  return Spatial(
+    m.num_joints,
+    m.width,
+    m.joint_tokens,
+    m.global_depth,
+    m.global_heads,
+    _spatial_rates(m)[sum(m.depths) :],
+    m.keep,
+    m.keep_at,
+    m.score,
+    patch_stride(m),
+    m.drop,
+    m.fuse_token,
+    m.view_embedding == "ray",
+    **_spatial(m),
+  )
+
+
+def make_embedding(m) -> Embedding:
+  """Of the frame tokens; with "ray" the patches tell the view already."""
+  view = "none" if m.view_embedding == "ray" else m.view_embedding
+  return Embedding(
+    m.width, m.time_embedding, view, m.max_frames, m.max_views, m.causal, m.dtype
+  )
+
+
+def make_relations(m) -> Relations:
+  """The image-relations module."""
+  return Relations(
+    m.layout,
+    drop_path_rates(m.relation_drop_path, m.depth),
+    m.heads,
+    m.relation_mlp_ratio,
+    m.causal,
+    m.time_embedding == "rotary",
+    m.dtype,
+    m.remat,
+    INITS[m.relation_init],
+  )
+
+
+def make_head(m) -> KeypointHead:
+  """The 2D head."""
+  return KeypointHead(m.num_joints, m.image_size, m.dtype, INITS[m.spatial_init])
+
+
+def make_lifter(m, **overrides) -> nn.Module | None:
+  """The 3D stage; None if it has no parameters."""
+  fields = dict(
+    num_joints=m.num_joints,
+    root=m.root,
+    depth=m.lifter_depth,
+    heads=m.lifter_heads,
+    drop_path=m.lifter_drop_path,
+    view_dropout=m.view_dropout,
+    causal=m.causal,
+    max_frames=m.max_frames,
+    dtype=m.dtype,
+    remat=m.remat,
+  )
+  if m.lifter == "poseformer":
+    return SequenceLifter(**fields | dict(joint_width=m.lifter_width) | overrides)
+  if m.lifter == "fused":
+    fields |= dict(
+      width=m.lifter_width,
+      layout=m.layout,
+      time_embedding=m.time_embedding,
+      view_embedding="camera" if m.view_embedding == "ray" else m.view_embedding,
+      world_offsets=m.lifter_world_offsets,
+      triangulated=m.lifter_triangulated,
+      reweighted=m.lifter_reweighted,
+      max_views=m.max_views,
+    )
+    return FusedLifter(**fields | overrides)
+  return None
+
+
+def _spatial_rates(m):
+  return drop_path_rates(m.drop_path, sum(m.depths) + m.global_depth)
+
+
+def _spatial(m):
+  return dict(
+    mlp_ratio=m.mlp_ratio,
+    dtype=m.dtype,
+    remat=m.remat,
+    kernel_init=INITS[m.spatial_init],
+  )
 
 
 class MultiView(nn.Module):
@@ -57,7 +256,7 @@ class MultiView(nn.Module):
     keep: share of the patches that stay, for each time some are dropped.
     keep_at: the global block of each time.
     score: what decides each time: "head", "attn", "mix", "rand" or "none"; see
-      `multiview_selection.GlobalBlock`. None of these fields makes parameters but for
+      `multiview_image.GlobalBlock`. None of these fields makes parameters but for
       "head" and "mix", so that a schedule may `clone` the module with another `keep`.
     drop: "gather", or "mask", the same by hiding patches from attention.
     fuse_token: a token for the patches that go, as an option of EViT.
@@ -65,7 +264,7 @@ class MultiView(nn.Module):
     drop_path: stochastic depth of the spatial module's last block.
     epsilon: of the trunk's norms.
     spatial_init: of the spatial module's linear layers; a key of
-      `multiview_fields.INITS`.
+      `multiview_network.INITS`.
     width: channels of a frame token.
     depth: blocks of the image relations.
     heads: of these.
@@ -74,7 +273,7 @@ class MultiView(nn.Module):
     relation_init: of their linear layers, likewise.
     layout: who is related; see `multiview_relations.Relations`.
     causal: nothing depends on later frames.
-    time_embedding: see `multiview_embeddings.Embedding`.
+    time_embedding: see `multiview_relations.Embedding`.
     view_embedding: see there; also "ray", the viewing ray of each patch.
     max_frames: rows of a learned time table.
     max_views: rows of a learned view table.
@@ -145,16 +344,16 @@ class MultiView(nn.Module):
   @property
   def grid(self) -> tuple[int, int]:
     """Rows and columns of patches of an image of the usual size."""
-    return parts.grid(self, self.image_size, self.image_size)
+    return token_grid(self, self.image_size, self.image_size)
 
   def setup(self):
     """Images, their relations, the 2D head, and the 3D stage."""
-    self.trunk = parts.trunk(self)
-    self.spatial = parts.spatial(self)
-    self.embedding = parts.embedding(self)
-    self.relations = parts.relations(self)
-    self.head = parts.head(self)
-    self.lifting = parts.lifter(self, view_dropout=0.0)
+    self.trunk = make_trunk(self)
+    self.spatial = make_spatial(self)
+    self.embedding = make_embedding(self)
+    self.relations = make_relations(self)
+    self.head = make_head(self)
+    self.lifting = make_lifter(self, view_dropout=0.0)
 
   def __call__(
     self,
@@ -226,7 +425,7 @@ class MultiView(nn.Module):
   ) -> dict[str, Array]:
     """Each image alone, (b, v, t, ...): what `relate` takes, and a stream may keep."""
     b, v, t, h, w, _ = images.shape
-    parts.grid(self, h, w)
+    token_grid(self, h, w)
     images = jnp.where(
       view_mask[..., None, None, None], images, jnp.zeros((), images.dtype)
     ).reshape(-1, h, w, 3)

@@ -115,7 +115,7 @@ class ResNet(nn.Module):
     """The mean over the last map, as a dict.
 
     Args:
-      images: RGB, normalised as `jaxpose.crops.normalize` does.
+      images: RGB, normalised as `jaxpose.geometry.crops.normalize` does.
 
     Returns:
       features: (b, 32 width) float32.
@@ -123,7 +123,7 @@ class ResNet(nn.Module):
     if min(images.shape[1:3]) < 32:
       raise ValueError(
         f"got images of {images.shape[1]} x {images.shape[2]} pixels, expected at "
-        "least 32 x 32; crop them to 224 x 224 with jaxpose.crops.crop."
+        "least 32 x 32; crop them to 224 x 224 with jaxpose.geometry.crops.crop."
       )
     x = images.astype(self.dtype)
     x = nn.relu(ConvNorm(self.width, 7, 2, name="stem")(x))

@@ -1,0 +1,1 @@
+"""Pictures, films and pages of poses and bodies; no display is needed."""

@@ -1,0 +1,1 @@
+"""Bytes in and out: whole-file writes, untrusted pickles, PyTorch files, video."""
