@@ -4,7 +4,6 @@
 unpickle it.
 """
 
-import io
 import os
 import zipfile
 import zlib
@@ -43,7 +42,7 @@ def load(path: str | os.PathLike, *names: str) -> list[object]:
 def _array(packed: zipfile.ZipFile, name: str, path: str | os.PathLike) -> object:
   size = packed.getinfo(f"{name}.npy").file_size
   with pickles.in_words("numpy arrays", f"{path}: {name}: "):
-    with io.BufferedReader(packed.open(f"{name}.npy")) as member:
+    with packed.open(f"{name}.npy") as member:
       version = np.lib.format.read_magic(member)
       read = {1: np.lib.format.read_array_header_1_0}
       header = read.get(version[0], np.lib.format.read_array_header_2_0)(member)

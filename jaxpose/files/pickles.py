@@ -334,8 +334,9 @@ class Interpreter:
       )
 
   def _charge(self, args: tuple):
-    sized = str | bytes | bytearray | tuple | list | dict
-    self.spend(len(args) + sum(len(a) for a in args if isinstance(a, sized)))
+    text, many = str | bytes | bytearray, tuple | list | dict
+    self.spend(8 * len(args) + sum(len(a) for a in args if isinstance(a, text)))
+    self.spend(8 * sum(len(a) for a in args if isinstance(a, many)))
 
   def _look_up(self, name: str) -> object:
     if re.fullmatch(self.inert, name):
