@@ -1,4 +1,3 @@
-import os
 import pickle
 import sys
 import types
@@ -158,21 +157,6 @@ def test_smpl_is_the_neutral_body_of_the_named_folder(folder, arrays, monkeypatc
 def test_without_human36m_regressor_there_is_none(folder, arrays):
   (folder / "J_regressor_h36m.npy").unlink()
   assert body_files.load(write_npz(folder / "a.npz", arrays)).h36m_regressor is None
-
-
-class Hostile:
-  def __init__(self, path):
-    self.path = path
-
-  def __reduce__(self):
-    return os.mkdir, (str(self.path),)
-
-
-def test_a_hostile_pickle_executes_nothing(folder):
-  marker, path = folder / "marker", folder / "smpl.pkl"
-  path.write_bytes(pickle.dumps({"v_template": Hostile(marker)}, protocol=2))
-  refused(path, r"refused: it asks for 'posix.mkdir', expected only numpy")
-  assert not marker.exists()
 
 
 def test_a_hostile_array_of_objects_is_refused(folder):

@@ -108,6 +108,7 @@ DAMAGED = {
     b"cnumpy.core.multiarray\n_reconstruct\n)Rh\0ba",
   ),
   "stateless": emit(Reduce(Name(f"{CORE} _reconstruct"), ())),
+  "frombuffer": b"cnumpy.core.numeric\n_frombuffer\n(S'x'\nS'f8'\n(tS'C'\ntR",
   "maker": b"cnumpy\ndtype\n}b",
   "maker_changed": b"cnumpy\ndtype\n(N}S'function'\nI1\nstb",
   "shape_more": array((5,)),
