@@ -122,6 +122,24 @@ def test_sparse_matrices_become_dense(kind):
   np.testing.assert_array_equal(smpl_pickle.read(raw)["m"], dense)
 
 
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    (dict(indptr=np.asarray([0, 2**40, 2**40, 2**40])), "with other entries"),
+    (dict(indptr=np.asarray([0, 9, 2, 3])), "a sparse matrix of shape"),
+    (dict(_shape=(0, 2**40)), "a sparse matrix of shape"),
+    (dict(_shape=(2**40, 3)), "declares more data than the file holds"),
+    (dict(_shape=(2, 3, 1)), "a sparse matrix of shape"),
+    (dict(indices=np.asarray([0, 1, 99])), "out of bounds"),
+  ],
+)
+def test_sparse_matrices_that_contradict_themselves_are_refused(changes, message):
+  matrix = scipy.sparse.csc_matrix(np.asarray([[0.0, 2, 0], [3, 0, 4]]))
+  vars(matrix).update(changes)
+  with pytest.raises(ValueError, match=f"truncated or damaged: .*{message}"):
+    smpl_pickle.read(pickle.dumps({"m": matrix}, protocol=2))
+
+
 def test_npz_loads_like_the_pickle(folder, arrays):
   body = body_files.load(write_npz(folder / "smpl.npz", arrays))
   assert_is_body_of(arrays, body)
