@@ -123,7 +123,7 @@ REFUSED = {
   "list_in_itself": (b"]q\0h\0a", "contain themselves"),
   "tuple_in_itself": (b"]q\0h\0\x85a", "contain themselves"),
   "deep_tuples": (b")" + b"\x85" * 5_000, "more than 64 deep"),
-  "deep_lists": (b"]" * 5_000 + b"a" * 4_999, "more than 64 deep"),
+  "deep_lists": (b"]" * 2_000 + b"a" * 1_999, "more than 64 deep"),
   "doubled": (doubled(50), "repeat each other beyond measure"),
   "dtype": (b"cnumpy\ndtype\n(S'f8,f8'\ntR", "numpy array of type 'f8,f8', expected"),
   "dates": (b"cnumpy\ndtype\n(S'M8'\ntR", "numpy array of type 'M8', expected"),
@@ -149,7 +149,7 @@ def measured(entry, code):
   finally:
     took, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert took < 1
+    assert took < 1, took
     assert peak < 2**22 + 16 * len(raw)
 
 

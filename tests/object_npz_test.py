@@ -39,9 +39,9 @@ def member(path, name, raw):
   return path
 
 
-def object_header() -> bytes:
+def object_header(descr="|O", shape=()) -> bytes:
   file = io.BytesIO()
-  header = dict(descr="|O", fortran_order=False, shape=())
+  header = dict(descr=descr, fortran_order=False, shape=shape)
   np.lib.format.write_array_header_1_0(file, header)
   return file.getvalue()
 
@@ -112,6 +112,12 @@ def test_another_shape_than_declared_is_refused(tmp_path):
   path = member(tmp_path / "a.npz", "data", raw)
   with pytest.raises(ValueError, match="an array of another shape than declared"):
     object_npz.load(path, "data")
+
+
+def test_an_array_larger_than_the_file_is_refused(tmp_path):
+  raw = object_header("<f8", (2**32,)) + bytes(80)
+  with pytest.raises(ValueError, match=r"an array of shape \(4294967296,\) in 208 by"):
+    object_npz.load(member(tmp_path / "a.npz", "data", raw), "data")
 
 
 def test_no_file_is_said_so(tmp_path):

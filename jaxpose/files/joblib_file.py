@@ -23,12 +23,12 @@ from jaxpose.files.pickles import InvalidFile
 _WRAPPER = "joblib.numpy_pickle NumpyArrayWrapper"
 
 
-def _bare_array(content: mmap.mmap, state: dict) -> np.ndarray:
+def _bare_array(interpreter, content: mmap.mmap, state: dict) -> np.ndarray:
   """The array whose bytes follow in the file."""
   shape = pickles.checked_sizes(state["shape"])
   dtype = pickles.expect(state["dtype"], np.dtype)
   if dtype.hasobject:
-    value = pickles.Interpreter(len(content)).run(content)
+    value = interpreter.run(content)
     if pickles.expect(value, np.ndarray).shape != shape:
       raise ValueError("an array of another shape than declared")
     return value
@@ -74,11 +74,12 @@ def load(path: str | os.PathLike) -> object:
       )
     content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
   wrapper = pickles.Call(
-    lambda *_: pickles.Unbuilt(functools.partial(_bare_array, content))
+    lambda *_: pickles.Unbuilt(functools.partial(_bare_array, interpreter, content))
   )
   names = {_WRAPPER: wrapper, f"sklearn.externals.{_WRAPPER}": wrapper}
+  interpreter = pickles.Interpreter(len(content), pickles.NAMES | names)
   with pickles.in_words("joblib.dump", f"{path}: "):
-    return pickles.Interpreter(len(content), pickles.NAMES | names).run(content)
+    return interpreter.run(content)
 
 
 def release(array: object) -> None:

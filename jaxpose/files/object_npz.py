@@ -4,6 +4,7 @@
 unpickle it.
 """
 
+import math
 import os
 import zipfile
 import zlib
@@ -47,6 +48,8 @@ def _array(packed: zipfile.ZipFile, name: str, path: str | os.PathLike) -> objec
       read = {1: np.lib.format.read_array_header_1_0}
       header = read.get(version[0], np.lib.format.read_array_header_2_0)(member)
       shape, _, dtype = header
+      if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"an array of shape {str(shape)[:80]} in {size} bytes")
       if not dtype.hasobject:
         member.seek(0)
         return np.lib.format.read_array(member, allow_pickle=False)
