@@ -1,7 +1,10 @@
 """Frames as they come; the streams are files played at their speed."""
 
 import contextlib
+import functools
+import http.server
 import pathlib
+import threading
 import time
 import types
 
@@ -36,6 +39,23 @@ def test_a_file_is_played_at_its_speed_and_a_slow_reader_is_never_behind(tmp_pat
   assert len(numbers) < 30
   # All frames in a queue would be seconds late at the end.
   assert np.median(ages[-5:]) < 0.15
+
+
+def test_a_stream_from_an_address_is_read_as_it_comes(tmp_path):
+  video(tmp_path / "walk.ts", 30, fps=30)
+  serve = functools.partial(
+    http.server.SimpleHTTPRequestHandler, directory=str(tmp_path)
+  )
+  with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with Stream(f"http://127.0.0.1:{server.server_port}/walk.ts") as stream:
+      assert (stream.fps, stream.image_size, stream.paced) == (30.0, SIZE, False)
+      number = 0
+      while found := stream.newest(number):
+        number, shot = found
+      assert number == 29
+      assert shot.frame.mean() == pytest.approx(20 * (29 % 12), abs=5)
+    server.shutdown()
 
 
 def test_closing_leaves_no_thread_behind(tmp_path):

@@ -302,11 +302,13 @@ def _packets(stream) -> Iterator:
   while True:
     try:
       for packet in stream.container.demux(stream):
-        if packet.size:
-          yield from damaged
-          damaged = [packet] if packet.is_corrupt else []  # not as the last one: with
-          if not damaged:  # it PyAV would lose what the decoder's threads still hold
-            yield packet
+        if not packet.size:
+          continue
+        yield from damaged
+        # As the last it would cost the frames that the decoder's threads still hold.
+        damaged = [packet] if packet.is_corrupt else []
+        if not damaged:
+          yield packet
       return
     except av.error.BlockingIOError:  # a Mac's camera, between two pictures
       time.sleep(0.002)
@@ -324,12 +326,13 @@ class Rgb:
     """The picture of a frame."""
     kind = (frame.width, frame.height, frame.format.name)
     if kind != self._kind:
-      graph = pyav().filter.Graph()  # it knows all kinds of colours
+      # Unlike `frame.reformat` it is right for 10 bits and for interlaced colours.
+      graph = pyav().filter.Graph()
       start = graph.add_buffer(None, *kind, time_base=fractions.Fraction(1))
       graph.link_nodes(start, graph.add("format", "rgb24"), graph.add("buffersink"))
       graph.configure()
       self._kind, self._graph = kind, graph
-      # Asked once: asking keeps a frame in memory until Python looks for such cycles.
+      # Asked once: it leaves a cycle that keeps the frame until Python collects.
       self._matrix = frame.side_data.get("DISPLAYMATRIX")
     self._graph.push(frame)
     picture = self._graph.pull().to_ndarray()

@@ -178,7 +178,7 @@ class Stream:
 
   def _read(self) -> None:
     try:
-      with video_files.opened(**self._input, timeout=(_PATIENCE, None)) as stream:
+      with video_files.opened(**self._input, timeout=(_PATIENCE + 1, None)) as stream:
         if self.paced:
           stream.thread_type = "AUTO"
         else:  # threads would hold frames back
