@@ -1,10 +1,10 @@
 """MediaPipe's own keypoints of a video, to compare `jaxpose.detect.blazepose` with.
 
-Run where mediapipe 0.10.21 and av are installed (not jaxpose: their numpy
-and jax differ): python tools/mediapipe_keypoints.py VIDEO OUT.npz
+Run where mediapipe 0.10.21 and av are installed (not jaxpose: their numpy and jax
+differ): python tools/mediapipe_keypoints.py VIDEO OUT.npz
 
-The frames are decoded as `jaxpose.files.video_files` does, but for turning them. MediaPipe's Python interface
-takes every video for one of 1e6 / 33333 frames/s; so must the comparison.
+The frames are those of `jaxpose.files.video_files`, but not turned. MediaPipe's Python
+interface takes every video for one of 1e6 / 33333 frames/s; so must the comparison.
 """
 
 import sys
