@@ -33,6 +33,12 @@ def test_videos_say_it_in_quicktimes_tag(tmp_path):
   assert silent.equivalent_mm() is None
 
 
+def test_tags_in_other_alphabets_are_no_error(tmp_path):
+  path = video(tmp_path / "a.mov", metadata={TAG: "26", "title": "plain"})
+  path.write_bytes(path.read_bytes().replace(b"plain", b"pl\xe4in"))
+  assert video_files.open_source(path).equivalent_mm() == 26
+
+
 def test_an_equivalent_is_of_the_diagonal():
   assert video_files.focal_pixels(43.267, (300, 400)) == pytest.approx(500)
   wide, tall = (video_files.focal_pixels(26, s) for s in ((400, 300), (300, 400)))

@@ -264,8 +264,10 @@ def opened(name: str, **options) -> Iterator:
     ImportError: PyAV is not installed.
   """
   av = pyav()
+  if int(av.__version__.partition(".")[0]) < 19:  # those refuse tags that are not UTF-8
+    options["metadata_errors"] = "replace"
   try:
-    container = av.open(name, metadata_errors="replace", **options)
+    container = av.open(name, **options)
   except av.FFmpegError as error:
     raise ValueError(error.strerror) from error
   with container:
