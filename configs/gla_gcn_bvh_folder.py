@@ -1,12 +1,13 @@
-r"""GLA-GCN with its sequence head, 27 frames, on your own motion capture.
+r"""GLA-GCN-skip with the sequence head, 27 frames, on your own motion capture.
 
 Run: python -m jaxpose.train --config=configs/gla_gcn_bvh_folder.py \
   --config.data.manual_dir=FOLDER --config.data.builder_config=NAME --workdir=runs/NAME
 
 FOLDER holds BVH files as datasets/bvh_folder/README.md says; NAME is yours. Each clip
 is filmed by four cameras, and each training window by a new random one. The network is
-that of configs/gla_gcn_cmu.py, so --config.init_from=gla_gcn_cmu_27 starts from its
-weights. No score is given here, for the data are yours.
+that of configs/gla_gcn_cmu.py (ours, not the paper's; see docs/results.md), so
+--config.init_from=gla_gcn_cmu_27 starts from its weights. No score is given here, for
+the data are yours.
 
 Variant "all" is for fewer than three subjects, who all train; its score is of them, so
 it says only that training works.

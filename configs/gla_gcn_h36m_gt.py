@@ -1,7 +1,8 @@
 r"""GLA-GCN, 243 frames, Human3.6M, exact keypoints.
 
-The paper's network (variant "full") or the one that its authors released, without the
-global branch ("released"), with the released code's training: Ranger, a cosine per
+The paper's global blocks and two heads on the released code's layers (variant "full"),
+or the network that its authors released, without the global branch ("released"), with
+the released code's training: Ranger, a cosine per
 epoch, batch norms that slow down, mirrored windows, label jitter. The last step is
 scored; nothing is chosen by the test subjects, as the released code does.
 Not trained here: prepare the files that datasets/human36m/README.md names.

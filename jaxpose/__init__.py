@@ -1,4 +1,4 @@
-"""3D human pose in JAX: models, data, training, evaluation and use.
+"""3D human pose in JAX and Flax: models, data, training, evaluation and use.
 
 import jaxpose
 poses = jaxpose.lift(keypoints_2d, image_size=(1920, 1080), weights="lift-27")
@@ -7,7 +7,8 @@ jaxpose.video("walk.mp4", "walk_3d")
 jaxpose.views(["left.mp4", "right.mp4"], "calibration.toml", "walk_3d")
 weights = jaxpose.load("lift-27")
 
-Names are imported when they are first used; `import jaxpose` alone is quick.
+Public names are imported on first use, so `import jaxpose` alone is quick. The packages
+and their order are in docs/architecture.md.
 """
 
 import importlib

@@ -1,9 +1,9 @@
-"""Every knob of a training run, with its default.
+"""Every setting of a training run, with its default.
 
-A config file starts from `base_config()`, which is locked: it can set a knob but not
-invent one. The contents of `model`, `schedule`, `optimizer`, `call_schedules`, `losses`
+A config file starts from `base_config()`, which is locked: it can set a field but not
+add one. The contents of `model`, `schedule`, `optimizer`, `call_schedules`, `losses`
 and `evals` are arguments of what they name, so a config replaces them whole, and what
-is wrong in them is refused where they are used.
+is wrong in them is an error where they are used.
 """
 
 import ml_collections
@@ -30,7 +30,7 @@ def base_config() -> ml_collections.ConfigDict:
   # joints alone.
   config.data.framed = False
   config.data.batch_size = 128  # windows
-  config.data.sampling = "frames"  # or "windows", "actions": see data.TrainingOrder
+  config.data.sampling = "frames"  # or "windows", "actions"; pose_data.TrainingOrder
   # In place of name and split, ((windows of a batch, ("NAME/CONFIG", ...)), ...): what
   # the batch is mixed from. Scores are still those of name.
   config.data.mix = ()

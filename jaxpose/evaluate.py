@@ -1,4 +1,4 @@
-"""Scores saved weights on a split of a dataset: the command.
+"""Scores saved weights on a split of a dataset, by named protocols: the command.
 
 Run: python -m jaxpose.evaluate --workdir=RUN
      python -m jaxpose.evaluate --weights=NAME_OR_PATH --data=cmu_mocap --split=test

@@ -1,4 +1,4 @@
-"""The command `python -m jaxpose.predict_multiview`."""
+"""The command `python -m jaxpose.predict_multiview`, for weights that read pictures."""
 
 from jaxpose.predict.views_files import main
 

@@ -1,4 +1,4 @@
-"""What a command does to its process before it computes; libraries never call this."""
+"""Process settings that a command makes before it computes; libraries never call it."""
 
 import ctypes
 import os

@@ -19,14 +19,14 @@ def test_records_come_as_from_memory(tmp_path, monkeypatch, ordered):
   keys = [(job << 32) + i for job in range(20) for i in range(5)]
   expected = sort(tmp_path, keys, ordered)
   assert ordered == (expected == [f"{key}".encode() for key in keys])
-  monkeypatch.setattr(build_jobs, "MEMORY", 0)
+  monkeypatch.setattr(build_jobs, "SHUFFLE_MEMORY", 0)
   with build_jobs.shuffle_on_disk():
     assert sort(tmp_path, keys, ordered) == expected
   assert not list(tmp_path.iterdir())
 
 
 def test_ordered_records_are_read_one_after_the_other(tmp_path, monkeypatch):
-  monkeypatch.setattr(build_jobs, "MEMORY", 0)
+  monkeypatch.setattr(build_jobs, "SHUFFLE_MEMORY", 0)
   with build_jobs.shuffle_on_disk():
     shuffler = shuffle.Shuffler(tmp_path, "salt", disable_shuffling=True)
     for key in range(8):

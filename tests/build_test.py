@@ -89,7 +89,7 @@ def test_overwrite_builds_again(build, copy):
 def test_splits_too_large_for_memory_are_sorted_on_disk(
   build, built, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(build_jobs, "MEMORY", 0)
+  monkeypatch.setattr(build_jobs, "SHUFFLE_MEMORY", 0)
   version_dir = build.build(NAME, tmp_path, config="tiny")
   for file in built[1].glob("*array_record*"):
     assert (version_dir / file.name).read_bytes() == file.read_bytes(), file.name

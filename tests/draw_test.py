@@ -160,7 +160,7 @@ def test_an_animation_takes_the_place_of_the_old_one_when_it_is_whole(
     raise KeyboardInterrupt
 
   with monkeypatch.context() as patch:
-    patch.setattr(pose_draw, "write", cut)
+    patch.setattr(pose_draw, "write_movie", cut)
     with pytest.raises(KeyboardInterrupt):
       pose_draw.animation(path, motion, H36M)
   assert path.read_bytes() == b"old"

@@ -174,7 +174,7 @@ def test_a_calibration_of_other_cameras_is_refused(
 def test_keypoints_and_calibration_that_do_not_agree_are_told(
   scene, detector, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(camera_rig.triangulation, "LIMIT", 1e-6)
+  monkeypatch.setattr(camera_rig.triangulation, "WORST_REPROJECTION", 1e-6)
   with pytest.raises(ValueError, match="keypoints and a calibration that do not agree"):
     run(scene, tmp_path)
 
@@ -206,7 +206,7 @@ def test_who_cannot_be_put_in_3d_is_told(scene, detector, tmp_path, monkeypatch)
   def fails(person, *rest, **options):
     raise ValueError(f"person {person.name} is a cloud.")
 
-  monkeypatch.setattr(camera_rig.rig_poses, "poses", fails)
+  monkeypatch.setattr(camera_rig.rig_poses, "view_poses", fails)
   with pytest.raises(ValueError, match="person 0 is a cloud"):
     run(scene, tmp_path)
 
@@ -219,10 +219,10 @@ def test_an_interruption_keeps_what_was_detected(
   def stops(*args, **options):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(camera_rig.rig_poses, "poses", stops)
+  monkeypatch.setattr(camera_rig.rig_poses, "view_poses", stops)
   with pytest.raises(KeyboardInterrupt):
     run(scene, tmp_path)
-  monkeypatch.setattr(camera_rig.rig_poses, "poses", lift)
+  monkeypatch.setattr(camera_rig.rig_poses, "view_poses", lift)
   run(scene, tmp_path)
   assert len(detector.calls) == 4
 

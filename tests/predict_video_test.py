@@ -527,7 +527,9 @@ def test_memory_of_a_long_video_is_bounded(scene, tmp_path, monkeypatch):
     np.tile(np.concatenate([part, part[::-1]]), (10, 1, 1))
     for part in (scene.pixels, np.float32(scene.truth))
   )
-  monkeypatch.setattr(lifting, "poses", lambda _, points, *__: truth[: len(points)])
+  monkeypatch.setattr(
+    lifting, "network_poses", lambda _, points, *__: truth[: len(points)]
+  )
   most = {}
   for count in (50, 150, 450):  # the first for what is read once
     small_video.put_in_place(monkeypatch, small_video.track(pixels[:count]))

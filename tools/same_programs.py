@@ -2,12 +2,12 @@
 
 Run: python tools/same_programs.py OUT.json [--against=BEFORE.json]
 
-from the root of a checkout. For every variant of every config the initialisation and the
-whole training step (gather, augmentation, losses, update) are lowered at full size to
-StableHLO, whose hash is written; of every released file also the training step of its
-own model, and the paths, shapes and bytes of its arrays. Equal programs on equal arrays
-give bit-equal numbers on one machine, so a change that should move no number is made
-between two runs of this command. Needs the extra `test`.
+from the root of a checkout. For every variant of every config the initialisation and
+the whole training step (gather, augmentation, losses, update) are lowered at full size
+to StableHLO, whose hash is written; of every released file also the training step of
+its own model, and the paths, shapes and bytes of its arrays. Equal programs on equal
+arrays give bit-equal numbers on one machine, so a change that should move no number is
+made between two runs of this command. Needs the extra `test`.
 """
 
 import argparse

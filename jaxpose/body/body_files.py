@@ -1,11 +1,8 @@
-"""Bodies by name or from a file: the free ones, and SMPL's own formats.
+"""Loads bodies by name or from a file: the free ones, and SMPL's own formats.
 
-SMPL is licensed: it can be had, after registration and for non-commercial research, at
-https://smpl.is.tue.mpg.de. The free bodies come with jaxpose, see docs/body.md.
-
-Unpacks the free bodies that come with jaxpose, as tools/bake_body.py packs them.
-
-SMPL's bodies by gender, under the names that their files have in the wild.
+The free bodies ship with jaxpose (docs/body.md), packed by tools/bake_body.py. SMPL is
+licensed: register at https://smpl.is.tue.mpg.de, for non-commercial research. Its files
+are found by gender in a folder, under the names that they have in the wild.
 """
 
 import functools

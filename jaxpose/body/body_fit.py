@@ -1,4 +1,4 @@
-"""Fits a body to a captured person, and brings the captured rotations onto it.
+"""Fits a body to a captured person, and retargets the captured rotations to it.
 
 Motion capture has a skeleton of its own: other bone lengths, and a rest pose whose
 bones point elsewhere, by a few degrees in most files and by 98 where the arms hang at

@@ -1,13 +1,10 @@
-"""SMPL parameters of a clip, what follows from them, and files of them.
+"""`Mesh`, the SMPL parameters of a clip, and its export as npz, OBJ and glTF.
 
-Meshes as OBJ and glTF: single frames, and how files of both are chosen.
-
-A moving body as an animated glTF: a skin on SMPL's 24 joints, which rotate.
-
-Small, and the motion can be edited: the vertices are stored once, and of each frame
-rotations and a translation. The shape is one for the clip. What glTF cannot say of a
-skin is left out: the displacements that correct bent joints (`pose_dirs`), and all but
-the four largest weights of a vertex (SMPL and the free body have no more).
+A `Mesh` computes joints and vertices from the parameters when they are asked for.
+Single frames are written as OBJ or glTF. A whole clip is written as an animated glTF: a
+skin on SMPL's 24 joints, vertices once, rotations and a translation for each frame, one
+shape for the clip. A glTF skin cannot hold the displacements that correct bent joints
+(`pose_dirs`), nor more than four weights a vertex; SMPL and the free body have four.
 """
 
 import dataclasses

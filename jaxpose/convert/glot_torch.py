@@ -1,10 +1,8 @@
 """State-dict names and layouts of the authors' PyTorch GLoT, both directions.
 
-`glot_torch` says what is where, so that the same table reads and writes. Left out
-are the tensors that the original never uses, and the SMPL body that its files carry,
-see `body_arrays`.
-
-Where every tensor of the authors' PyTorch GLoT lives in our variables.
+One table says where every tensor lives in our variables, so that it reads and writes.
+Left out are the tensors that the original never uses, and the SMPL body that its files
+carry, see `body_arrays`.
 """
 
 import itertools

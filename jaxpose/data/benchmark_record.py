@@ -1,4 +1,4 @@
-"""Records of benchmark data: poses of a file, checked, in the form of `sequences`.
+"""Records of benchmark data: poses of a file, checked, in the layout of `sequences`.
 
 Unlike filmed motion, what a benchmark gives is scored as it is: the 2D keypoints may be
 a detector's and lie beside the projected joints or outside the image, and cameras may

@@ -1,19 +1,15 @@
 """Jobs of a dataset build: on all cores, kept when interrupted, or in Apache Beam.
 
-A builder returns `examples(function, jobs)` from `_generate_examples`, and
-`datasets/build.py` says with `building` how they are done. A job writes its examples to
-a file of its own, which TFDS reads in the order of the jobs. So nobody holds more than
-one example, and the build that follows an interrupted one takes the files that are
-there; see `jaxpose.data.build_jobs` for when they count.
+A builder returns `examples(function, jobs)` from `_generate_examples`;
+`datasets/build.py` chooses with `building` how the jobs are run.
 
-One job of a dataset build: its file of examples, written whole or not at all.
-
-The file's name is a hash of all that the examples depend on: the code, the versions of
-libraries, the function with its arguments, and the files that these name.
-
-Packages that a dataset's builder needs and that are not installed.
-
-TFDS's sorting of large splits on disk, without TensorFlow and in bounded memory.
+* A job writes its examples to a file of its own, whole or not at all. TFDS reads these
+  files in the order of the jobs, so at most one example is in memory.
+* The file's name is a hash of all that the examples depend on: the code, the versions
+  of libraries, the function with its arguments, and the files that these name. A build
+  that follows an interrupted one takes the files that are there.
+* Large splits are sorted on disk in bounded memory, as TFDS does, without TensorFlow.
+* A missing package that a builder needs is named with the extra that installs it.
 """
 
 import collections
@@ -85,7 +81,7 @@ def make_task(
 ) -> Task:
   """The task of `function(*job)`; its file will be in the folder."""
   payload = pickle.dumps((function, job), 5)
-  found = hashlib.sha256(task_state.encode() + payload)
+  found = hashlib.sha256(state.encode() + payload)
   for path in _paths(job):
     found.update(repr(_stamps(path)).encode())
   top = function.__module__.partition(".")[0]

@@ -1,11 +1,12 @@
-"""GLoT's windows: which 16 frames of a video each prediction sees.
+"""Windows of whole clips, for scores and predictions: which frames each window sees.
 
-`pose_data.gather` repeats the first and the last frame where a video ends, which
+For GLoT: `pose_data.gather` repeats the first and last frame where a video ends, which
 is right for our own training and scores. The published numbers depend on the windows of
-the authors' scripts, which treat the ends of a video in three ways; here they are, as
+the authors' scripts, which treat the ends of a video in three ways. They are here as
 matrices of frame numbers, for scores that compare with the paper.
 
-Which windows of a recording the multi-view networks see, and what they are asked.
+For the multi-view networks, `plan`: the windows of a recording and the frame that each
+of them answers for.
 """
 
 from collections.abc import Sequence

@@ -1,21 +1,17 @@
-"""What 2D detectors do wrong, put into exact keypoints.
+"""Errors of 2D detectors, simulated on exact keypoints.
 
-Noise, joints not seen, left and right exchanged, and joints in other places of the body
-than motion capture has them (`detector_errors`). Keypoints are (b, t, j, 2) in the
-network's coordinates (`normalize_screen`). Everything is drawn for each window on its
-own and runs inside the jitted training step.
+Noise, hidden joints, left and right exchanged, and joints in other places of the body
+than motion capture has them. Keypoints are (b, t, j, 2) in the network's coordinates
+(`normalize_screen`). Everything is drawn for each window on its own and runs inside the
+jitted training step.
 
-Where keypoint detectors see joints that motion capture has elsewhere in the body.
+Places: annotators mark what they see, the nose or the outside of a hip; motion capture
+has the centres that limbs turn about. A lifter for detectors is trained on keypoints
+that are moved alike (`move_joints`); its targets stay those of motion capture. The
+sizes are reasoned, not fitted to a detector.
 
-Annotators mark what they see: the nose, the outside of a hip. Motion capture has the
-centres that its limbs turn about. A lifter that shall read detectors is trained on
-keypoints that are moved alike (`moved`); its targets stay those of motion capture. The
-sizes below are reasoned, not fitted to a detector.
-
-Exact 2D keypoints of a split, and those of a detector that errs in their place.
-
-For scores: each run of frames draws its errors once, so that windows that overlap see
-the same ones, and every model that is scored sees them too.
+Scores: each run of frames of a split draws its errors once, so that overlapping windows
+see the same ones, and so does every model that is scored.
 """
 
 import dataclasses

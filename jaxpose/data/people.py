@@ -1,6 +1,6 @@
-"""Other people than those who were captured: other limbs, poses and ways to move.
+"""Augments captured motion to other people: other limbs, poses and ways to move.
 
-Motion capture has few people and few poses; a lifter is asked about all. These
+Motion capture has few people and few poses; a lifter has to work for all. These
 functions change windows of h36m17 joints in the world (b, t, 17, 3), metres, z up, so
 that they stay those of a person: bones keep their length over a window, knees and
 elbows bend as they do, and what is added changes slowly. Everything is drawn for each

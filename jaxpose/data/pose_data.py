@@ -5,7 +5,8 @@ numbers. The same `gather` cuts windows with NumPy on the host or inside a jitte
 from arrays on the accelerator, so both give identical batches for a seed. A batch is a
 function of the step alone: resuming needs no iterator state.
 
-Several data sets in one: joined in memory, or each with its share of every batch.
+Several datasets can be one: joined in memory (`join_sources`), or each with its share
+of every batch (`MixedOrder`).
 """
 
 import dataclasses

@@ -1,10 +1,9 @@
 """The record that every pose-sequence dataset stores, and virtual cameras that film it.
 
 One record is one camera's view of one motion sequence. Builders under `datasets/` write
-it, `jaxpose.data.pose_data` reads it; the keys, shapes and units are said once, in
-`features`.
-
-Records of a moving body in SMPL's layout, filmed by virtual cameras.
+it, `jaxpose.data.pose_data` reads it. Keys, shapes and units are defined once: joints
+in `features`, a moving body in SMPL's layout in `mesh_features`, image features of
+crops in `crop_features`.
 """
 
 from collections.abc import Iterator

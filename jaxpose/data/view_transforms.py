@@ -1,16 +1,15 @@
 """Random changes of multi-view batches after which every camera is still calibrated.
 
 Batches are those of `view_windows.gather`: (b, t, v, ...), crops uint8, intrinsics
-and keypoints in pixels of the crops. What changes one view's geometry on its own (a
+and keypoints in pixels of the crops. A change of one view's geometry on its own (a
 flip, a rotation) would break the relation between views, so the scene is mirrored and
-turned as a whole, and crops move only together with their intrinsics. The random
-functions take a JAX key first and run inside the jitted step.
+turned as a whole, and crops move only together with their intrinsics.
 
-Motion filmed by new random cameras: every window of a batch has a rig of its own.
+Motion without pictures can be filmed anew: each window of a batch gets its own rig. The
+rings of four cameras of the datasets are all alike; these rigs differ in everything
+that a calibration contains: position, distance, height, direction, roll, focal length.
 
-Unlike the rings of four cameras that datasets of motion are stored with, rigs differ in
-everything that a calibration tells: where cameras stand, how far and how high, where
-they look, how they are rolled, and their focal lengths.
+The random functions take a JAX key first and run inside the jitted step.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-r"""2D keypoints of the people in a video.
+"""2D keypoints of the people in a video.
 
 Run: python -m jaxpose.detect VIDEO_OR_FOLDER --out=keypoints.npz [--person=0]
 
@@ -7,8 +7,7 @@ people = detect.video("walk.mp4")
 people[0].keypoints  # (t, 33, 2) pixels, as `keypoint_files.load` gives them
 people.image_size, people.fps, people.report
 
-The file is read back by `keypoint_files.load`. Interrupted, the same command goes on
-where it stopped.
+`keypoint_files.load` reads the file back. Rerun an interrupted command to resume it.
 """
 
 import argparse

@@ -1,26 +1,19 @@
-"""People in a video by BlazePose: 33 keypoints each, followed from frame to frame.
+"""People in a video by BlazePose: 33 keypoints each, tracked from frame to frame.
 
-A person who is followed is looked for where the last frame's landmarks say; the
-detector, which looks at the whole picture, runs where somebody has to be found: at the
-start, when someone is lost, and now and then for those who come in. The settings are
-those of MediaPipe's own graph; `tests/blazepose_mediapipe_test.py` compares.
+Two networks run on the CPU by LiteRT. A tracked person is searched for where the last
+frame's landmarks say. The detector runs where somebody has to be found: at the start,
+when someone is lost, and now and then for newcomers. The settings are those of
+MediaPipe's own graph; `tests/blazepose_mediapipe_test.py` compares.
 
-What BlazePose's person detector means: anchors, decoding, suppression.
+Detector: reads the whole picture, fitted into a square of 224 pixels. For each of 2,254
+anchors it gives a score, the box of the face and four points: the middle of the hips, a
+point that gives the size and the rotation of the whole body, and the same two for the
+upper body. Coordinates are in units of that square, from 0 to 1.
 
-The network looks at the whole picture, fitted into a square of 224 pixels, and says for
-each of 2,254 anchors how sure it is of a person there, with the box of the face and
-four points: the middle of the hips, a point that tells the size and the turn of the
-whole body, and the same two for the upper body. Coordinates here are in units of that
-square, from 0 to 1.
-
-What BlazePose's landmark network means.
-
-It looks at a turned crop of one person, 256 pixels wide, and gives 39 points of five
-numbers (x, y in pixels of the crop, depth, visibility, presence), how sure it is that
-there is a person, and a map of 64 x 64 for each point. The first 33 are the keypoints,
-the next two the middle of the hips and the tip of the region for the next frame.
-
-BlazePose's two networks on the CPU: pictures in, people and their landmarks out.
+Landmarks: reads a rotated crop of one person, 256 pixels wide. It gives 39 points of
+five numbers (x, y in pixels of the crop, depth, visibility, presence), a score that
+there is a person, and a map of 64 x 64 for each point. The first 33 points are the
+keypoints, the next two the middle of the hips and the tip of the next frame's region.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""BlazePose's two weight files: fetched once, checked by their sha256, kept in a cache.
+"""BlazePose's two weight files: downloaded once, verified by checksum, and cached.
 
 They are Google's, under Apache-2.0, and travel in the wheel of mediapipe 0.10.21 (later
 ones carry none). `files()` takes them from the cache, else fetches that wheel through

@@ -1,9 +1,8 @@
-"""People of the frames put together to tracks, with a report of what is in them.
+"""Detected people as tracks with a report, and their storage while a video runs.
 
-What was detected so far, in small files, from which an interrupted video goes on.
-
-A chunk holds the people of some successive frames and what the tracker remembers after
-them. It is there whole or not at all.
+A chunk is a small file with the people of some successive frames and the state of the
+tracker after them. It is written whole or not at all; an interrupted video resumes from
+the last chunk.
 """
 
 import json

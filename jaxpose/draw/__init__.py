@@ -1,1 +1,1 @@
-"""Pictures, films and pages."""
+"""Pictures, films and pages of poses and bodies; no display is needed."""

@@ -1,4 +1,4 @@
-"""A motion as one self-contained HTML page: the body in 3D, to turn and to play.
+"""A motion as one self-contained HTML page: the body in 3D, to rotate and to play.
 
 html_page.write("walk.html", placed.joints_3d, poses.skeleton, fps=50)
 

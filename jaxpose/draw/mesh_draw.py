@@ -1,4 +1,4 @@
-"""Pictures of predicted bodies beside the true ones, as PNG files."""
+"""Pictures of predicted bodies beside the ground truth, as PNG files."""
 
 import os
 

@@ -1,12 +1,9 @@
-"""A picture of predicted poses beside their input and the true ones.
-
-Pictures and animations of poses with matplotlib; no display needed.
+"""Pictures and animations of poses with matplotlib: input, prediction, ground truth.
 
 3D poses are drawn in a parallel projection above a floor grid of 0.5 m. They are in a
 camera's frame (x right, y down, z forward), so up on the page is the camera's up, and
 each pose stands on its lowest joint: root-relative poses have no height of their own.
-
-Figures that move, to GIF and MP4 files.
+Animations are written as GIF or MP4.
 """
 
 import os

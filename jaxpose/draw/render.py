@@ -1,10 +1,11 @@
-"""Meshes to pictures: a z-buffer rasteriser in NumPy, for many images at once.
+"""Meshes, tubes and discs to pictures, in NumPy.
 
-Points are in camera coordinates (x right, y down, z forward, metres); pixel centres lie
-at whole numbers. Faces are counter-clockwise seen from outside. Each pixel is looked at
-in `samples` by `samples` places: `rasterize` gives those, `resolve` their mean.
+Meshes: a z-buffer rasteriser for many images at once. Points are in camera coordinates
+(x right, y down, z forward, metres); pixel centres lie at whole numbers. Faces are
+counter-clockwise seen from outside. Each pixel is sampled in `samples` by `samples`
+places: `rasterize` gives the samples, `resolve` their mean.
 
-Smooth tubes and discs on pictures, drawn with NumPy: fast where they are few.
+Strokes: smooth tubes and discs drawn on a picture, fast where they are few.
 """
 
 from typing import NamedTuple

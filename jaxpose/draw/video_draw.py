@@ -1,16 +1,14 @@
 """Videos of a result: the input with its keypoints beside the body in 3D, as mp4.
 
 from jaxpose.draw import video_draw
-from jaxpose.files import video_files
-
-video = video_files.open_source("walk.mp4")
 video_draw.write(
-  "walk_3d.mp4", video.read(), joints_3d=placed.joints_3d, skeleton=poses.skeleton,
-  keypoints_2d=keypoints_2d, keypoints_skeleton=coco17, fps=video.fps,
+  "walk_3d.mp4", pictures, joints_3d=placed.joints_3d, skeleton=poses.skeleton,
+  keypoints_2d=keypoints_2d, keypoints_skeleton=coco17, fps=50,
 )
 
-Frames are drawn and written one by one, so that long videos take no more memory than
-short ones. Left limbs are blue, right ones orange.
+`pictures` are the frames of the input in order, RGB uint8. Frames are drawn and
+written one by one, so memory does not grow with the length of the video. Left limbs are
+blue, right ones orange.
 """
 
 import os

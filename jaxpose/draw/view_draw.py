@@ -1,6 +1,7 @@
-"""Pictures of multi-view predictions: what the network saw, found and kept.
+"""Pictures and animations of multi-view predictions, over the recorded pictures.
 
-Pictures and animations of predicted poses over the recorded pictures.
+One kind shows what the network saw, kept and found in its crops; the other draws the
+poses over the whole pictures, with the 3D pose beside or below.
 """
 
 import contextlib

@@ -1,11 +1,11 @@
-r"""Videos to a dataset of the image features that GLoT eats.
+"""Videos to a dataset of the image features that GLoT reads.
 
 Run: python -m jaxpose.features VIDEO_OR_FOLDER... --weights=FILE --name=NAME
        [--boxes=FILE] [--out=DATA_DIR]
 
-The network is SPIN's ResNet-50, whose checkpoint you have to bring (docs/features.md).
-The result is the TFDS dataset `video_features/NAME` in DATA_DIR. Interrupted, the same
-command goes on where it stopped. `load` reads the dataset back.
+The network is SPIN's ResNet-50, whose checkpoint you bring (docs/features.md). The
+result is the TFDS dataset `video_features/NAME` in DATA_DIR; `load` reads it back.
+Rerun an interrupted command to resume it.
 """
 
 import argparse

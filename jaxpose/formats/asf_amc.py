@@ -1,13 +1,11 @@
-"""Acclaim skeletons (ASF files) and their motion (AMC files).
+"""Acclaim skeletons (ASF), their motion (AMC), and forward kinematics of both.
 
-The format is that of Acclaim's "Skeleton File Definition" 1.10 as the CMU database and
-Vicon BodyBuilder write it.
+ASF is Acclaim's "Skeleton File Definition" 1.10 as the CMU database and Vicon
+BodyBuilder write it.
 
-Acclaim motion (AMC files), and forward kinematics of the skeletons that it moves.
-
-A bone turns about its start by C M C^-1, where C comes from its `axis` and M from its
-degrees of freedom, both about fixed axes in the order that the ASF file names, and
-hangs at the end of its parent.
+A bone hangs at the end of its parent and turns about its own start by C M C^-1. C comes
+from its `axis`, M from its degrees of freedom; both are rotations about fixed axes in
+the order that the ASF file names.
 """
 
 import dataclasses

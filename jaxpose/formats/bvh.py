@@ -1,11 +1,12 @@
-"""Reads and writes BVH motion files; forward kinematics in the file's own units.
+"""BVH motion files: reading, writing, kinematics, and the bones CMU's conversion lost.
 
-Puts back the bones that the popular BVH conversion of CMU's motion capture lost.
+Forward kinematics is in the file's own units.
 
-The conversion by B. Hahne (cgspeed, 2010; "MotionBuilder-friendly", "3dsMax-friendly")
-dropped two bones of CMU's own skeletons, the ASF files: `thorax`, so that neck and
-shoulders hang at its lower end, 11.7 cm too low, and `lwrist` and `rwrist`, the last
-third of the forearms. Rotations are right. Measured on the ASF files of 18 subjects:
+The popular BVH conversion of CMU's motion capture (B. Hahne, cgspeed, 2010;
+"MotionBuilder-friendly", "3dsMax-friendly") dropped two bones of CMU's ASF skeletons:
+`thorax`, so that neck and shoulders hang at its lower end, 11.7 cm too low, and
+`lwrist` and `rwrist`, the last third of the forearms. Rotations are right. `put_back`
+restores the bones. Measured on the ASF files of 18 subjects:
 
   thorax   the vector of the bone below it, `upperback`: lengths differ by 1 % in the
            median and 4 % at most, end points by 1 to 11 mm

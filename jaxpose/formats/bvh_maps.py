@@ -1,6 +1,7 @@
 """BVH motion as clips of h36m17 joints: metres, world with z up, an even frame rate.
 
-Which joint of a BVH file is which: the conversions of CMU's takes, and map files.
+A map says which joint of a BVH file is which. The maps of CMU's conversions are here;
+those of other files are read from a map file.
 """
 
 import dataclasses

@@ -8,18 +8,15 @@ track.skeleton  # such as "coco17"
 Formats: "coco" (annotations, or a list of detections), "openpose" (a folder of one file
 per frame, BODY-25 or the COCO model), "alphapose", "halpe26" (AlphaPose's 26 joints),
 "mmpose" (of a video, or a folder of one file per image), "mediapipe" (33 landmarks per
-frame, relative to the image), "csv" and "npz" (see `jaxpose.formats.keypoint_files`).
+frame, relative to the image), and two of our own, with 3D joints if wanted:
 
-2D keypoints in the JSON of COCO, OpenPose, AlphaPose, MMPose and MediaPipe.
+"csv": a header with `frame`, if wanted `track`, and for each joint `NAME_x`, `NAME_y`
+(in pixels), if wanted `NAME_confidence`, and `NAME_x3d`, `NAME_y3d`, `NAME_z3d`. An
+empty cell is a missing joint.
 
-2D keypoints, with 3D joints if wanted, in tables: CSV and npz.
-
-CSV: a header with `frame`, if wanted `track`, and for each joint `NAME_x`, `NAME_y` (in
-pixels), if wanted `NAME_confidence`, and `NAME_x3d`, `NAME_y3d`, `NAME_z3d`. An empty
-cell is a missing joint.
-
-npz: `keypoints` (t, j, 2), or (t, j, 3) with confidence; if wanted `confidence` (t, j),
-`frames` (t,), `track` (t,), `joints_3d` (t, j, 3), `skeleton`, `joint_names` (j,).
+"npz": `keypoints` (t, j, 2), or (t, j, 3) with confidence; if wanted `confidence`
+(t, j), `frames` (t,), `track` (t,), `joints_3d` (t, j, 3), `skeleton`, `joint_names`
+(j,).
 """
 
 import csv

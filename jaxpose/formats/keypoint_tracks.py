@@ -1,4 +1,4 @@
-"""Detections of people in frames, put together to tracks: one person each."""
+"""Tracks: the detections of one person over the frames of a video."""
 
 import dataclasses
 from collections.abc import Iterable

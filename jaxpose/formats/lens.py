@@ -1,4 +1,4 @@
-"""Undistorted pictures, points and boxes of a lens, and smaller pictures."""
+"""Undistorts pictures, points and boxes of a lens, and scales pictures down."""
 
 from collections.abc import Callable
 

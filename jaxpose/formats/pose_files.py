@@ -1,6 +1,7 @@
-"""Poses of a clip in one .npz file, with all that is needed to understand them.
+"""Poses of a clip in files: one .npz with all that is known, or a CSV table.
 
-Keys, of which those with a star may be absent:
+The table (`save_csv`) has a row for each frame and a column for each number. Keys of
+the .npz, of which those with a star may be absent:
 
   format               "jaxpose poses 1"
   joints_3d            (t, j, 3) float32, metres, in the frame that `axes` names
@@ -19,8 +20,6 @@ Keys, of which those with a star may be absent:
   axes                 "camera": x right, y down, z forward; or "z_up"
   root                 "relative": joints_3d are relative to the root joint; "absolute"
   report               what was missing or assumed, in words
-
-Poses as a table for spreadsheets: a row for each frame, a column for each number.
 """
 
 import csv
@@ -113,11 +112,11 @@ def load(path: str | os.PathLike) -> Poses:
     FileNotFoundError: there is no such file.
     ValueError: it is damaged, not of ours, or of a newer version.
   """
-  found = whole_files.load_npz(path, "pose_npz.save")
+  found = whole_files.load_npz(path, "pose_files.save")
   if str(found.get("format", "")) != FORMAT:
     said = f"the format {str(found['format'])!r}" if "format" in found else "no format"
     raise ValueError(
-      f"{path}: got {said}, expected {FORMAT!r}; it is not a file of pose_npz.save, or "
+      f"{path}: got {said}, expected {FORMAT!r}; it is not a file of pose_files.save, or "
       "of a newer jaxpose."
     )
   needed = _NEEDED + (("keypoint_names",) if "keypoints_skeleton" in found else ())

@@ -1,6 +1,6 @@
-"""A recording: videos or folders of pictures of several cameras, and what is known.
+"""A recording of several cameras: its videos or picture folders, and what is known.
 
-docs/multiview.md says what lies in such a folder.
+docs/multiview.md lists the files of such a folder.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ class View:
 
   Attributes:
     lens: from its pictures to undistorted ones.
-    source: of the pictures, see `jaxpose.files.frames`.
+    source: of the pictures, see `jaxpose.files.video_files`.
     start: frames of it that come before the recording.
     track: boxes and keypoints, see `jaxpose.formats.boxes`; None for the whole picture.
   """

@@ -1,6 +1,4 @@
-"""One video of a database of VIBE or TCMR as a record of `sequences.crop_features`.
-
-The databases that VIBE and TCMR distribute: from their files to TFDS examples.
+"""The databases that VIBE and TCMR distribute, as records of `sequences.crop_features`.
 
 A database is a dict of arrays with one row per frame, in a file of joblib or HDF5; the
 rows with one `vid_name` are a video of one person. One video at a time is in memory.

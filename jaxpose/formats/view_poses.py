@@ -1,4 +1,4 @@
-"""The result of `predict.multiview`, and its file."""
+"""`MultiviewPoses`, the result of `predict.multiview`, and its npz file."""
 
 import dataclasses
 import os

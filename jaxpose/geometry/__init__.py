@@ -1,7 +1,11 @@
-"""Rotations, similarity alignment and forward kinematics.
+"""Pure array functions of geometry; this module has rotations and alignment.
 
-Every function works on leading batch axes, is pure and differentiable, and answers in
-the kind of array it was given: NumPy in, NumPy out; JAX in, JAX out. Rotation matrices
+Here: rotations in their representations, similarity alignment, forward kinematics. In
+the modules: cameras, rigs, triangulation, crops and placement. The package knows no
+joints and no files.
+
+Every function works on leading batch axes, is pure and differentiable, and returns the
+kind of array it was given: NumPy in, NumPy out; JAX in, JAX out. Rotation matrices
 act on column vectors, `x' = R @ x`; angles are in radians.
 """
 

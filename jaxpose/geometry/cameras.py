@@ -1,15 +1,14 @@
-"""Pinhole cameras with lens distortion: extrinsics, projection, screen coordinates.
+"""Pinhole cameras with lens distortion: projection, screen coordinates, calibration.
 
-Frames: the world has z up and metres; a camera looks along its +z with x to the right
-and y down. `x_camera = rotation @ (x_world - position)`. Intrinsics are nine numbers in
+The world has z up and metres. A camera looks along its +z with x to the right and y
+down: `x_camera = rotation @ (x_world - position)`. Intrinsics are nine numbers in
 pixels, `fx fy cx cy k1 k2 k3 p1 p2` (radial k, tangential p), Human3.6M's model. NumPy
 in, NumPy out; JAX in, JAX out.
 
-Calibrates a camera from points of the world and their pixels.
-
-For data sets that give 3D joints and their exact projections but not the cameras: what
-made the projections is determined by them. Direct linear transform for a start (Hartley
-and Zisserman, section 7.1), then Levenberg-Marquardt on the pixels with the lens.
+A camera can also be recovered from world points and their pixels, for datasets that
+give 3D joints and exact projections but no cameras: a direct linear transform (Hartley
+and Zisserman, section 7.1), refined by Levenberg-Marquardt on the pixels, lens
+included. That part is NumPy only.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""2D keypoints of a window as a mesh network takes them: in the person's crop.
+"""2D keypoints of a window in the person's crop, the input of a mesh network.
 
 A crop is a square of the picture, one for all frames of a window, so that motion inside
 it stays visible: (cx, cy, half) in the coordinates of `cameras.normalize_screen`. Crop

@@ -1,4 +1,4 @@
-"""Where a body stands before a camera: from its crop's camera, or from keypoints.
+"""The translation of a body in the camera's frame, from its crop or from keypoints.
 
 Lengths are metres in the camera's frame (x right, y down, z forward). Rays are (x/z,
 y/z) of that frame.

@@ -1,8 +1,8 @@
-"""Random cameras around a person that have nothing in common: rigs of several, or one.
+"""Random cameras around a person: rigs of several cameras, or one.
 
-Unlike the rings that datasets of motion are stored with, they differ in everything that
-a calibration tells: where they stand, how far and how high, where they look, how they
-are rolled, and their focal lengths.
+The rings of cameras that motion datasets are stored with are all alike. These differ in
+everything that a calibration contains: position, distance, height, direction, roll and
+focal length.
 """
 
 import jax

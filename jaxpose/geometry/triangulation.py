@@ -1,12 +1,10 @@
-"""Points of the world from several calibrated views, and cameras in crop units.
+"""Triangulation of calibrated views, and whether a calibration agrees with keypoints.
 
 Rays are normalised image coordinates x/z, y/z without lens distortion, as
 `cameras.unproject` gives them for pixels and `crop_rays` for crop units (see
 `jaxpose.geometry.crops`). A crop's camera is (fx, fy, cx, cy) in crop units, so that
 `f * ray + c` is the point in the crop. Lengths are metres, axes those of
 `jaxpose.geometry.cameras`. NumPy in, NumPy out; JAX in, JAX out.
-
-Whether a calibration agrees with keypoints that several cameras saw.
 """
 
 import itertools

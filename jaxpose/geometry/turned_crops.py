@@ -1,4 +1,4 @@
-"""Square crops of a picture that are turned, and points in them.
+"""Rotated square crops of a picture, and points in them.
 
 A region is (cx, cy, side, angle): centre and side in pixels of the image, x right, y
 down, pixel centres at whole numbers; the angle, in radians, turns its right side from

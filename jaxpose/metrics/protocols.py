@@ -1,12 +1,9 @@
 """Published evaluation protocols, each one named entry, and the scoring by them.
 
 A number is only comparable under the same joints, root handling, alignment and
-averaging, of the same frames; an entry of `PROTOCOLS` says it all. Scoring is NumPy in
-float64.
-
-What a protocol, the poses that it scores and its result are.
-
-The published protocols by name.
+averaging, of the same frames; an entry of `PROTOCOLS` fixes them all and names its
+source. `Protocol` is such an entry, `SequencePrediction` what it scores. Scoring is
+NumPy in float64.
 """
 
 import dataclasses

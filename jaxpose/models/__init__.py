@@ -1,4 +1,8 @@
-"""The model families: name -> function that builds a module from a config's fields."""
+"""Linen modules and nothing else; here, their names and `build`.
+
+`MODELS` maps the name of a model family to the function that builds a module from a
+config's fields. A model imports no data, config or files.
+"""
 
 import difflib
 

@@ -1,7 +1,4 @@
-"""Transformer layers: attention, its block, stochastic depth.
-
-A stack of transformer blocks, and the drop-path rates along it.
-"""
+"""Transformer layers: attention, the block, stacks of blocks, stochastic depth."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,15 +1,18 @@
 """GLA-GCN: 2D keypoint sequences to the 3D pose of the centre frame.
 
 Yu et al., "GLA-GCN: Global-local Adaptive Graph Convolutional Network for 3D Human Pose
-Estimation from Monocular Video", ICCV 2023, arXiv 2307.05853. The name stands for two
-networks, both built here from one module:
+Estimation from Monocular Video", ICCV 2023, arXiv 2307.05853. One module, three uses:
 
 * the network whose code and weights the authors released (`s_agcn`, and the HumanEva
   variants): strided adaptive graph convolutions and one linear layer shared by the
   joints. Numerically equal to the original, see `jaxpose.convert`.
-* the full network of the paper (`gla_gcn`, `gla_gcn_3dhp`), whose code was never
-  published: adds unstrided blocks and a head that reconstructs the whole 3D sequence.
-  Where paper and training script leave a choice, the docstring of the field says so.
+* the paper's global blocks and two heads on the released code's layers (`gla_gcn`,
+  `gla_gcn_3dhp`): unstrided blocks, and a second head that reconstructs the whole 3D
+  sequence. The paper's own code was never published. Where paper and training script
+  leave a choice, the docstring of the field states ours.
+* GLA-GCN-skip, a variant of our own: `linear_skip`, `graph_scale` 1 and no global
+  blocks. It is what the configs `quickstart`, `gla_gcn_cmu` and `gla_gcn_bvh_folder`
+  train. Its scores are not those of the paper's network.
 
 Inside, arrays are (b, v, t, c): joints `v` before time `t`, channels `c` last.
 """

@@ -1,8 +1,7 @@
-"""The token networks of GLoT: keypoint encoder, global motion, local motion.
+"""The parts of GLoT: keypoint encoder, global and local motion, the two regressors.
 
-The two regressors of GLoT: from tokens to SMPL pose, shape and camera.
-
-Both compute in float32. `Estimate` is what goes in and out.
+The token networks give one vector a frame; the regressors turn it into SMPL pose, shape
+and camera. Regressors compute in float32; `Estimate` is what goes in and out of them.
 """
 
 from typing import Any

@@ -1,23 +1,24 @@
-"""Image to a grid of patch tokens: a convolutional stem and windowed attention.
+"""The spatial module: one image to a frame token and what its 2D head needs.
 
-That windows are used is the paper's claim; their form (stages, shifts, relative
-positions, merging) is that of the released code, a Swin transformer. Windows see the
-whole grid, before any patch is dropped: our choice, for a window needs its raster.
+Three steps. `Trunk` makes a grid of patch tokens, by a convolutional stem and windowed
+attention. `select` keeps the patches that matter. `Spatial` adds global attention of
+the kept patches, together with one token for each joint.
 
-Selective patch preservation: global attention that drops patches on its way.
+What is whose:
 
-That patches which do not matter for the pose are cropped away is the paper's; the
-authors' code has it as an EViT that is not connected (score: attention of the class
-token, keep 0.9 in each layer, no fused token). The supervised score "head" and its
-place before the first block are our choices. How many patches stay is a Python number,
-so that every shape is static; gradients flow through the kept patches, not the choice.
+* Windowed and global attention combined is the paper's claim. The form of the windows
+  (stages, shifts, relative positions, merging) is that of the released code, a Swin
+  transformer, which has windows alone and averages their output
+  (`joint_tokens=False`, `depth` 0). Windows see the whole grid, before any patch is
+  dropped: our choice, for a window needs its raster.
+* Cropping away patches that do not matter for the pose is the paper's. The released
+  code has it as an EViT that is not connected (score: attention of the class token,
+  keep 0.9 in each layer, no fused token). The supervised score "head" and its place
+  before the first block are our choices.
+* Joint tokens and the attention soft-argmax are our choices.
 
-The spatial module: one image to a frame token and what its 2D head needs.
-
-Windows first, then global attention of the patches that stay, together with one token
-for each joint. That the two attentions are combined is the paper's claim; the released
-code has windows alone and averages their output (`joint_tokens=False`, `depth` 0).
-Joint tokens and the attention soft-argmax are our choices.
+The number of kept patches is a Python number, so every shape is static; gradients flow
+through the kept patches, not through the choice.
 """
 
 import functools

@@ -1,11 +1,12 @@
 """The 3D stage: 2D sequences of several views to one 3D pose a frame.
 
 The paper lifts with PoseFormer: `SequenceLifter`, view by view, here without its
-weighted mean over time. `FusedLifter`, which lets the views look at each other, is our
-default; `multiview_lifters.lift_by_dlt`, without training, is the baseline. All
-take 2D poses alone.
+weighted mean over time. `FusedLifter`, in which the views attend to each other, is our
+default. `lift_by_dlt` is the baseline without training. All take 2D poses alone.
 
-Poses where the viewing lines of several calibrated cameras meet.
+Where calibrated cameras are known, `nearest` finds the points where the viewing lines
+of several cameras nearly meet, and `misfit` how far they lie beside each view's
+keypoints.
 """
 
 from typing import Any

@@ -11,9 +11,8 @@ clips with axes for view and frame (the code takes its batch for the sequence), 
 views, cameras, joint tokens, the supervised choice of patches, the fused lifter.
 One person in each crop.
 
-Which fields of the multi-view network go together, and named initial weights.
-
-The parts of the multi-view network, made from its fields; see `MultiView`.
+`MultiView` makes its parts from its fields with the `make_*` functions;
+`require_fields` checks which fields go together.
 """
 
 from typing import Any

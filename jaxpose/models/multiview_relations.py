@@ -1,16 +1,15 @@
-"""The image-relations module: the frame tokens of a clip look at each other.
+"""The image-relations module: the frame tokens of a clip attend to each other.
 
 Temporal and spatial relations between compact image tokens are the paper's; four
 pre-norm blocks over one sequence are the released code's (`layout="joint"`). There the
 batch is that sequence: feed one clip with all images in a row for the same. Masks,
 causal attention and the other layouts are ours.
 
-What tells the tokens of a clip apart: their frame, their view, their camera.
-
-The released relation module adds none of these, so that it cannot tell order or camera
-(`time="none"`, `view="none"`); whether the paper's does is not known to us. All the
-others are our choices: the camera's for calibrated rigs, which the paper names as
-future work, an index for a rig that never changes, a mark on the reference view else.
+`Embedding` tells the tokens of a clip apart by frame, view and camera. The released
+module adds none of these, so it cannot tell order or camera (`time="none"`,
+`view="none"`); whether the paper's does is not known to us. All the others are our
+choices: the camera's for calibrated rigs, which the paper names as future work, an
+index for a rig that never changes, a mark on the reference view else.
 """
 
 from collections.abc import Callable

@@ -1,12 +1,11 @@
 """Temporal convolutions that find depths along the rays of the keypoints.
 
-What a lifter does not have to guess are the rays: a joint lies on the line through its
-keypoint, but for the detector's errors. So this network predicts how deep each joint
-lies, the scale of the picture (metres in a unit of the keypoints at the root's depth)
-and the strength of the perspective, puts the joints there, and adds a small correction.
-Poses that training has not seen then still project to their keypoints, which a free
-regression of all coordinates (`temporal_convolution`, whose trunk this has) does not
-know to do.
+A lifter does not have to guess the rays: a joint lies on the line through its keypoint,
+except for the detector's errors. So this network predicts how deep each joint lies, the
+scale of the picture (metres in a unit of the keypoints at the root's depth) and the
+strength of the perspective, puts the joints there, and adds a small correction. Poses
+unlike those of training then still project to their keypoints. A free regression of all
+coordinates (`temporal_convolution`, whose trunk this shares) has no such constraint.
 """
 
 import math

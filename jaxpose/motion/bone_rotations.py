@@ -1,4 +1,4 @@
-"""Rotations of a skeleton with bones of constant length, from its joints' positions.
+"""Joint positions to rotations of a skeleton with bones of constant length.
 
 Positions leave the turn of a bone about itself open. Here it is known for the pelvis
 and the chest (the line of the hips and of the shoulders), and for upper legs and arms

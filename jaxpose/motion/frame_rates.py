@@ -1,4 +1,4 @@
-"""Windows of video at the frame rate that a network was trained at.
+"""Windows of video, resampled to the frame rate of a network's training.
 
 A network knows motion by its own rate: video of another one looks faster or slower to
 it. So the window of the input frame at the time t holds the input at t + k / rate, on

@@ -1,4 +1,4 @@
-"""Gaps in what a detector saw of a clip: how they are filled, and said."""
+"""Gaps in the keypoints of a clip: how they are filled, and reported."""
 
 from collections.abc import Sequence
 

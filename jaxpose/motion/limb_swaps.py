@@ -1,4 +1,4 @@
-"""Left and right limbs that a detector takes for each other for some frames.
+"""Repairs left and right limbs that a detector exchanges for some frames.
 
 Between two frames the left points of arms, legs or face jump to where the right ones
 were, and the other way round: a change. A stretch between two changes that is short,

@@ -1,4 +1,4 @@
-"""A captured take at an even frame rate, cut where it jumps."""
+"""Resamples a captured take to an even frame rate and cuts it where it jumps."""
 
 import itertools
 import string

@@ -1,4 +1,4 @@
-"""Poses over time made smooth: a causal filter, also for streams, and an offline one.
+"""Smooths poses over time: a causal filter, also for streams, and an offline one.
 
 Points are (frames, joints, 2 or 3). A point with a NaN is missing: it stays missing,
 and what is seen after it does not suffer from it. Both filters treat all coordinates of

@@ -1,4 +1,4 @@
-"""Where a person walked before the camera: root-relative poses back in their place.
+"""The root's trajectory: places root-relative poses in the camera's frame.
 
 path = trajectory.fit(poses.joints_3d, keypoints_2d, intrinsics, fps=50)
 path.joints_3d  # (frames, joints, 3), metres, camera frame
@@ -38,7 +38,7 @@ class Path(NamedTuple):
   """
 
   joints_3d: np.ndarray
-  placement: np.ndarray
+  translation: np.ndarray
   valid: np.ndarray
   trust: np.ndarray
   report: str

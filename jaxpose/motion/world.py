@@ -1,4 +1,4 @@
-"""Motion before a camera of unknown tilt, put upright on the ground: z up, floor at 0.
+"""World frame of motion seen by a camera of unknown tilt: z up, the floor at z = 0.
 
 Feet that rest lie on the floor: its plane is fitted to them. What they leave open (a
 walk along a line does not tell the slope across it, standing tells nothing) is left to

@@ -1,4 +1,4 @@
-"""2D keypoints of a clip to 3D poses or a moving body; videos to poses.
+"""2D keypoints of a clip to 3D poses or a moving body; videos to files of both.
 
 from jaxpose import predict
 poses = predict.lift(keypoints_2d, image_size=(1920, 1080), weights="lift-27")
@@ -16,6 +16,7 @@ predict.video("walk.mp4", "walk_3d")  # all of it, as files
 predict.views(["a.mp4", "b.mp4"], "calibration.toml", "walk_3d")
 
 Run: python -m jaxpose.predict VIDEO_OR_FOLDER --out=FOLDER
+     python -m jaxpose.predict --views A.mp4 B.mp4 --calib=FILE --out=FOLDER
 """
 
 import importlib

@@ -1,8 +1,8 @@
-"""Keypoints and features as GLoT takes them, frame by frame, and checks of them.
+"""GLoT at work: keypoints or image features to SMPL parameters, by clip or by frame.
 
-GLoT at work: windows to SMPL parameters, the same for clips and for streams.
-
-GLoT frame by frame, for video as it is captured.
+The input of each frame is prepared and checked here, windows of it go through the
+network, and its answers become a `Mesh`. `predict.mesh` does it for a clip,
+`MeshStream` frame by frame, for video as it is captured.
 """
 
 import dataclasses

@@ -1,10 +1,10 @@
 """Videos of several calibrated cameras to the people in them in 3D, as files.
 
-from jaxpose.predict import camera_rig
-done = predict_rig.views(["cam1.mp4", "cam2.mp4"], "calibration.toml", "walk_3d")
+from jaxpose import predict
+done = predict.views(["cam1.mp4", "cam2.mp4"], "calibration.toml", "walk_3d")
 print(done.report)
 
-Interrupted, the same call goes on, as `films.video` does; see docs/predict.md.
+Call it again to resume after an interruption, as `predict.video`; see docs/predict.md.
 """
 
 import os

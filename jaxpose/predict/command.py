@@ -1,6 +1,6 @@
-"""The command `python -m jaxpose.predict`: a video in, its people in 3D out.
+"""The command `python -m jaxpose.predict`: a video, several cameras or a live source.
 
-The options of `python -m jaxpose.predict --views`: several cameras' videos to 3D.
+`--views` has options of its own; all others are those of one video or of `--live`.
 """
 
 import argparse

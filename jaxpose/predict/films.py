@@ -1,13 +1,14 @@
 """A video to the people in it in 3D, as files in a folder; see docs/predict.md.
 
 from jaxpose import predict
+from jaxpose.formats import pose_files
 done = predict.video("walk.mp4", "walk_3d")
 print(done.report)
-poses = pose_npz.load("walk_3d/person_0/poses.npz")
+poses = pose_files.load("walk_3d/person_0/poses.npz")
 
-Interrupted, the same call goes on: keypoints from the last part that was stored, the
-rest from the last file that was finished. One picture is in memory at a time; of each
-person it is the keypoints and poses of all frames.
+Call it again to resume after an interruption: keypoints from the last part that was
+stored, the rest from the last file that was finished. One picture is in memory at a
+time; of each person it is the keypoints and poses of all frames.
 """
 
 import os

@@ -1,26 +1,8 @@
-"""A lifter's network at work: windows of normalised keypoints to poses.
+"""`lift`, `mesh` and `LiftStream`: keypoints to 3D poses, with the checks of the input.
 
-What the functions of `jaxpose.predict` are given: the checks of it.
-
-2D keypoints of a clip to 3D poses or a moving body; several views' video to poses.
-
-from jaxpose import predict
-poses = predict.lift(keypoints_2d, image_size=(1920, 1080), weights="weights.npz")
-np.asarray(poses)  # (frames, joints, 3), metres
-print(poses.report)
-
-body = predict.mesh(keypoints_2d, image_size=(1920, 1080), weights="glot.npz")
-body.poses, body.betas, body.translation  # SMPL's parameters
-body.vertices(), body.joints_3d  # metres, camera frame
-
-poses = predict.multiview("recordings/walk", weights="multiview.npz")
-poses.keypoints_2d, poses.joints_3d_world  # pixels of each view; metres
-
-predict.video("walk.mp4", "walk_3d")  # all of it, as files
-
-Run: python -m jaxpose.predict VIDEO_OR_FOLDER --out=FOLDER
-
-A lifter frame by frame, for video as it is captured.
+`lift` and `mesh` take a whole clip, `LiftStream` one frame at a time. Also here is the
+lifter's network at work on windows of normalised keypoints. `jaxpose.predict` shows how
+to call them.
 """
 
 import collections

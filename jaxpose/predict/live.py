@@ -1,19 +1,12 @@
-"""How fast a live view is, and how late.
-
-Somebody before a live camera: keypoints in, a smoothed pose in its place out.
-
-The folder of a live recording: keypoints in parts, which become files at the end.
-
-What was stored when the power went is found again by `cut_off`.
-
-A camera or a stream in 3D while it runs, and as files when it ends.
+"""A camera or a stream in 3D while it runs, and as files when it ends.
 
 from jaxpose.predict import live
-done = predict_live.live("0", "me_3d")  # the first webcam, until Ctrl-C
+done = live.live("0", "me_3d")  # the first webcam, until Ctrl-C
 
-Each picture is the newest there is: what comes while the last one is worked on is left
-out, so that the delay does not grow. The keypoints are stored all the time; at the end
-they become files as those of a video do, with the pictures left out filled over time.
+Each picture is the newest there is: what arrives while the last one is processed is
+left out and counted, so that the delay does not grow. Keypoints are stored all the
+time; at the end they become files as those of a video do, with the pictures left out
+filled over time. After a power cut, `cut_off_recording` finds what was stored.
 """
 
 import array

@@ -1,6 +1,6 @@
 """The picture of a live view: the newest frame beside the people in it in 3D.
 
-The live view: drawn in a thread of its own, and only while somebody looks.
+It is drawn in a thread of its own, and only while somebody looks.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""A page on this machine that shows the newest picture, for any browser on it.
+"""A local web page that shows the newest picture of a live view.
 
 It is served to this machine alone, holds all that it needs, and shows pictures as a
 browser shows a network camera: as one JPEG after the other.

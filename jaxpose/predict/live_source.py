@@ -3,12 +3,9 @@
 with live_source.Stream("0") as stream:  # the first webcam
   number, shot = stream.newest(after=-1)
 
-A thread reads all frames and keeps the newest, so that who takes them is never behind.
-
-What one thread makes for others that may be slower: the newest value, never a queue.
-
-A queue before a slow reader grows, and with it the age of what is read. Here the reader
-always gets what is new, and tells by the numbers how many values it missed.
+A thread reads all frames and keeps the newest (`Newest`), so that the reader is never
+behind. A queue before a slow reader grows, and with it the age of what is read; here
+the numbers tell the reader how many frames it missed.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-"""The files of the people in a video, those that are not finished yet."""
+"""Writes the files of the people in a video that are not finished yet."""
 
 from collections.abc import Sequence
 

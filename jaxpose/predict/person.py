@@ -1,4 +1,4 @@
-"""One person of a video: keypoints to poses, their path, and upright on the ground."""
+"""One person of a video: keypoints to poses, their trajectory and their world frame."""
 
 import dataclasses
 from typing import NamedTuple

@@ -1,6 +1,6 @@
-"""The folder of a video's results: whose it is, what is finished, what may be replaced.
+"""The folder of a video's results: its source, what is finished, what may be replaced.
 
-`prediction.json` says which video, detection and settings the files are of, and which
+`prediction.json` states which video, detection and settings the files are of, and which
 files are finished.
 """
 

@@ -1,4 +1,4 @@
-"""Files of a person whom several views have put in 3D."""
+"""Files of a person seen by several cameras: npz, csv, bvh, mp4, html, a picture."""
 
 import contextlib
 import pathlib

@@ -1,9 +1,9 @@
-"""Who is who in several views: tracks that are the same person in the world.
+"""Which tracks of several views are the same person in the world.
 
-Two tracks of two views may be one person if the rays of their joints meet. Those of
-cameras at one height nearly meet for anybody, so every such pair is asked which tracks
-of other views lie where it says, and the pair that most views confirm is a person.
-Nothing is known of how people look.
+Two tracks of two views may be one person if the rays of their joints meet. Rays of
+cameras at one height nearly meet for anybody, so every such pair is compared with the
+tracks of the other views, and the pair that most views confirm is a person. Appearance
+is not used.
 """
 
 import itertools

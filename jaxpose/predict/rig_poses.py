@@ -1,11 +1,9 @@
 """One person in several calibrated views to poses in the world, by three methods.
 
 "dlt" triangulates every keypoint from all views, "ransac" from those that agree, where
-these are more than half (see `triangulation`), and "lifter" is a network that has
+these are more than half (see `triangulation`), and "lifter" runs a network that has
 learned how bodies move (configs/multiview_lifter_cmu.py), placed where its joints lie
 nearest to the rays.
-
-The lifter of several views at work on the keypoints of one person.
 """
 
 import functools

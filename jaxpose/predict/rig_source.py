@@ -1,4 +1,4 @@
-"""Videos of several calibrated cameras: which file is whose, and whether they fit."""
+"""Opens the videos of several calibrated cameras, and checks which belongs to which."""
 
 import dataclasses
 import os

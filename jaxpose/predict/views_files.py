@@ -1,4 +1,4 @@
-r"""Video of several cameras to 2D and 3D poses of every frame, and its command.
+r"""`multiview`: video of several cameras to 2D and 3D poses; and its command.
 
 Run: python -m jaxpose.predict_multiview FOLDER --weights=NAME_OR_PATH --out=DIR
        [--views=cam1,cam2] [--draw=png|gif|mp4|none] [--overwrite]

@@ -1,17 +1,13 @@
-"""The cameras that see one person, from their pictures to crops and back.
+"""The multi-view network at work: pictures of several cameras to poses in the world.
 
-From a network's crops to the recorded pictures, and from the root to the world.
-
-What `predict.multiview` looks at: a folder, records or arrays, made the same thing.
-
-Pictures are read when they are needed, a frame at a time.
-
-The multi-view network at work, the same for clips and for streams.
-
-The spatial module runs once for each image. What it says of the last frames is kept on
-the device (the memory), and windows of frames are related from there.
-
-The multi-view network instant by instant, for cameras as they film.
+* `Views` are the cameras that see one person, and `Clip` what they saw: a folder,
+  records or arrays made the same thing. Pictures are read a frame at a time.
+* The spatial module runs once for each image. Its output for the last frames is kept on
+  the device (`Memory`), and windows of frames are related from there, the same for
+  clips and for streams.
+* `root` and `put_together` go from the network's crops to the recorded pictures, and
+  from root-relative poses to the world.
+* `MultiviewStream` does it instant by instant, for cameras as they film.
 """
 
 import dataclasses
@@ -608,7 +604,7 @@ def network_setup(weights: Any) -> Setup:
 
 def require_rig(setup: Setup, views: Views) -> None:
   """ValueError for a recording without calibration and a network that reads it."""
-  if network_setup.calibrated and views.rig is None:
+  if setup.calibrated and views.rig is None:
     raise ValueError(
       "got a recording without calibration and weights that read cameras, expected "
       "calibration.toml, calibration.json, or intri.yml with extri.yml beside the "
@@ -644,7 +640,7 @@ class Memory(NamedTuple):
 
 def empty(setup: Setup, views: int, length: int) -> Memory:
   """A memory of nothing."""
-  module, size = network_setup.model.module, network_setup.size
+  module, size = setup.model.module, setup.size
   shape = jax.ShapeDtypeStruct
   example = Memory(
     {},
@@ -655,11 +651,11 @@ def empty(setup: Setup, views: int, length: int) -> Memory:
   rig = (shape((views, 3, 3), jnp.float32), shape((views, 3), jnp.float32))
   tokens = jax.eval_shape(
     functools.partial(_encode, module),
-    network_setup.variables,
+    setup.variables,
     images,
     example.present,
     example.intrinsics,
-    rig if network_setup.calibrated else None,
+    rig if setup.calibrated else None,
   )
   return jax.tree.map(
     lambda a: jnp.zeros((views, length, *a.shape[2:]), a.dtype),
@@ -717,7 +713,7 @@ def _programs(module, lifts: bool):
 
 def rig_of(setup: Setup, views: Views):
   """Rotations and positions for the network; None where it reads none."""
-  if not network_setup.calibrated:
+  if not setup.calibrated:
     return None
   return jnp.float32(views.rotation), jnp.float32(views.position)
 
@@ -731,10 +727,8 @@ def remember(
   rig,
 ) -> Memory:
   """The memory with these frames at its end, and as many fewer at its beginning."""
-  program, _ = _programs(network_setup.model.module, network_setup.lifts)
-  return program(
-    network_setup.variables, memory, images, present, np.float32(intrinsics), rig
-  )
+  program, _ = _programs(setup.model.module, setup.lifts)
+  return program(setup.variables, memory, images, present, np.float32(intrinsics), rig)
 
 
 def relate(
@@ -748,8 +742,8 @@ def relate(
     keypoints_2d: (b, t, v, j, 2) crop units; scores: (b, t, v, j); and of a network
     with a 3D stage joints_3d: (b, t, j, 3).
   """
-  _, program = _programs(network_setup.model.module, network_setup.lifts)
-  out = program(network_setup.variables, memory, np.int32(at), rig, reference)
+  _, program = _programs(setup.model.module, setup.lifts)
+  out = program(setup.variables, memory, np.int32(at), rig, reference)
   return {key: np.asarray(array) for key, array in out.items()}
 
 
@@ -761,17 +755,17 @@ def run(
   At most `batch_size` frames of pictures, and a window more of tokens, are in memory.
   """
   t, v = clip.present.shape
-  size, ratio = network_setup.size, network_setup.ratio(clip.fps)
+  size, ratio = setup.size, setup.ratio(clip.fps)
   chunk = min(batch_size, 1 << (t - 1).bit_length())
-  causal = network_setup.model.module.causal
-  windows = clip_windows.plan(t, network_setup.window, causal, ratio)
+  causal = setup.model.module.causal
+  windows = clip_windows.plan(t, setup.window, causal, ratio)
   at = frame_rates.nearest(windows.at)
   newest = np.arange(t) if causal else np.minimum(at[:, -1], t - 1)
   group = newest // chunk
   most = int(np.bincount(group).max())
-  rig = rig_of(network_setup, clip.views)
+  rig = rig_of(setup, clip.views)
   intrinsics = clip.views.crop_intrinsics(clip.boxes, size)
-  memory = empty(network_setup, v, network_setup.span(ratio) - 1 + chunk)
+  memory = empty(setup, v, setup.span(ratio) - 1 + chunk)
   pictures = clip.read(np.ones(t, bool))
   found: dict[str, np.ndarray] = {}
   with tqdm(total=t, desc=progress, unit="frame", disable=not progress) as bar:
@@ -785,12 +779,12 @@ def run(
         images[:, i] = clip.views.crop(next(pictures), boxes, there, size)
         present[:, i] = there
         cameras[:, i] = intrinsics[frame]
-      memory = remember(network_setup, memory, images, present, cameras, rig)
+      memory = remember(setup, memory, images, present, cameras, rig)
       mine = np.flatnonzero(group == number)
       if len(mine):
         padded = np.append(mine, np.repeat(mine[-1:], most - len(mine)))
         oldest = (number + 1) * chunk - memory.present.shape[1]
-        out = relate(network_setup, memory, at[padded] - oldest, rig, reference)
+        out = relate(setup, memory, at[padded] - oldest, rig, reference)
         asked = np.flatnonzero(np.isin(windows.window, mine))
         place = np.searchsorted(mine, windows.window[asked])
         for key, array in out.items():

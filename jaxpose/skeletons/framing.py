@@ -1,4 +1,4 @@
-"""People of any size and place in the picture, as a lifter's training showed them.
+"""Framing: shows a lifter each person as large and as central as in its training.
 
 A lifter is trained on people who fill much of the picture and are seen near its middle.
 Whoever is small in a wide picture looks like nobody it knows. So each window is seen by

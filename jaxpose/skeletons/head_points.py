@@ -1,4 +1,4 @@
-"""Nose and crown from the bone of the head, which is all that motion capture has.
+"""Nose and crown from the head bone, the only one of the head in motion capture.
 
 Human3.6M's joints 9 and 10 are the nose and the top of the head, and so do keypoint
 detectors see them; skeletons of motion capture end in one bone from the top of the neck

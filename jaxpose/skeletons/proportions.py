@@ -1,4 +1,4 @@
-"""Whether joints are a person's: in metres, and of the proportions that people have.
+"""Checks that joints are in metres and have the proportions of a person.
 
 Five lengths over the length of the leg, which is thigh and shank from joint to joint:
 `torso` from the middle of the hips to the middle of the shoulders, `forearm`,

@@ -1,8 +1,13 @@
-"""The kinds of data that the one loop trains on, and what it needs to know of each.
+"""Everything the training loop needs to know about a task, for each kind of data.
 
-Poses are 2D and 3D joints seen by one camera (`jaxpose.data.pose_data`), bodies the
-same with the parameters of a body, views are clips of several cameras, of pictures or
-of motion (`jaxpose.data.view_data`, `jaxpose.data.view_motion`).
+`of` finds the kind from the arrays of a split:
+
+* POSES: 2D and 3D joints seen by one camera (`jaxpose.data.pose_data`).
+* BODIES: the same with the parameters of a body.
+* VIEWS: clips of several cameras, of pictures (`jaxpose.data.view_data`) or of motion
+  (`jaxpose.data.view_motion`).
+
+This is the one package that knows a task; the loop has no special cases.
 """
 
 import os
@@ -28,7 +33,7 @@ from jaxpose.tasks import view_scoring
 
 
 class Kind(NamedTuple):
-  """What is particular to a kind of data.
+  """Everything the training loop needs to know about one kind of data.
 
   Attributes:
     order: (data, batch_size, config) to the order of the training windows.

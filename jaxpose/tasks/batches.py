@@ -1,4 +1,4 @@
-"""From gathered windows to what a model takes and is compared with.
+"""Windows of joints to the inputs and targets of a lifter.
 
 Runs inside the jitted step: augmentation first, then root-relative targets.
 """

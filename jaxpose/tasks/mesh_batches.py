@@ -1,4 +1,4 @@
-"""From gathered windows of a body to what a mesh network takes and is compared with.
+"""Windows of a body to the inputs and targets of a mesh network.
 
 Runs inside the jitted step. Windows come from `sequences.mesh_features` (2D keypoints
 are the input, and the body can be filmed anew) or from `sequences.crop_features` (image

@@ -1,4 +1,4 @@
-"""From gathered multi-view windows to what a network takes and is compared with.
+"""Multi-view windows to the inputs and targets of a network.
 
 Runs inside the jitted step. Windows come from `view_windows.gather`, frames before
 views; networks take views before frames. Their inputs:

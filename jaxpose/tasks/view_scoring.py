@@ -1,10 +1,9 @@
-"""What multi-view networks, and triangulation beside them, make of windows.
-
-Scores multi-view networks: 2D poses, 3D poses by number of views, and baselines.
+"""Scores multi-view networks: 2D poses, 3D poses by number of views, and baselines.
 
 3D errors of a number of views are over all choices of that many, each frame and choice
 alike. Images are encoded once; for each choice their relations and the 3D stage run
-again, with the other views missing. Poses are compared in the axes of the world.
+again, with the other views missing. The baseline triangulates the 2D poses of the same
+windows. Poses are compared in the axes of the world.
 """
 
 import functools

@@ -1,8 +1,7 @@
-"""Protocols on clips of several views: what is compared, and what a number means.
+"""The report of a multi-view evaluation: its numbers, its table, its protocols.
 
-The numbers and the table of a multi-view evaluation.
-
-What an evaluation of a multi-view network found.
+Protocols on clips of several views are described with what is compared and what a
+number means. `Truth` is the ground truth of the scored frames, `Scores` the numbers.
 """
 
 import collections

@@ -3,9 +3,9 @@
 Run: python -m jaxpose.train --config=configs/quickstart.py [--workdir=RUN]
      python -m jaxpose.train --config=gla_gcn_cmu --config.data.batch_size=64
 
-A bare config name is one of those that travel with the package; NAME:VARIANT picks a
-variant. Interrupted by Ctrl-C or SIGTERM, a run saves and stops; started again with the
-same workdir it goes on and ends where an unbroken one would.
+A bare config name is one of those that ship with the package; NAME:VARIANT picks a
+variant. Ctrl-C or SIGTERM saves and stops. Started again with the same workdir, the run
+resumes and ends where an uninterrupted one would.
 """
 
 import functools

@@ -1,10 +1,8 @@
-"""A run's folder and its config: named on the command line, kept as config.json.
+"""A run's folder: the config it was started with, its metrics, and how it is stopped.
 
-What a run leaves behind besides its weights: metrics, events, and the progress bar.
-
-`metrics.jsonl` has one JSON object per line with its `step`; the same numbers go to
-TensorBoard event files in `events/`. On a terminal the state is a progress bar,
-elsewhere a line per record.
+A config is named on the command line and kept as config.json. `metrics.jsonl` has one
+JSON object per line with its `step`; the same numbers go to TensorBoard event files in
+`events/`. On a terminal the state is a progress bar, elsewhere a line per record.
 """
 
 import difflib

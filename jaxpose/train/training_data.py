@@ -1,4 +1,4 @@
-"""What a run's config says of its data: how it is loaded, and in which order."""
+"""Loads the data that a config names, and orders its windows."""
 
 import functools
 

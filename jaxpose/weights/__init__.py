@@ -1,1 +1,1 @@
-"""Released names, weights files and Orbax checkpoints."""
+"""Released weights by name, weights files, and the Orbax checkpoints of a run."""
