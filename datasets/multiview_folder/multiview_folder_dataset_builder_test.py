@@ -340,7 +340,7 @@ def test_videos_that_do_not_fit_are_refused(
   folder = write(tmp_path / "walk", record)
   shutil.rmtree(folder / "boxes")
   monkeypatch.setattr(
-    formats_recordings.frames,
+    formats_recordings.video_files,
     "open_source",
     lambda path, fps: Faked(path, **changes.get(path.name, {})),
   )
