@@ -23,7 +23,7 @@ def video() -> pathlib.Path:
   folder = os.environ.get("JAXPOSE_POSE2SIM")
   if not folder:
     pytest.skip("needs the unpacked wheel pose2sim 0.10.49 in JAXPOSE_POSE2SIM")
-  pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
+  pytest.importorskip("av", reason="needs jaxpose[video]")
   return pathlib.Path(folder) / VIDEO
 
 
@@ -53,11 +53,11 @@ def test_confidence_of_visible_joints_is_high_and_the_person_is_in_the_picture(
   video, weights
 ):
   from jaxpose.detect import blazepose
-  from jaxpose.files import frames
+  from jaxpose.files import video_files
 
   networks = blazepose.Networks(*blazepose_weights.files(weights))
   tracker = blazepose.Tracker(networks, rate=60.0)
-  _, frame = next(frames.open_source(video).read())
+  _, frame = next(video_files.open_source(video).read())
   (person,) = tracker.update(frame)
   assert np.median(person.confidence) > 0.8
   assert (person.confidence <= 1).all()

@@ -1,4 +1,3 @@
-import os
 import pickle
 import sys
 import types
@@ -123,6 +122,24 @@ def test_sparse_matrices_become_dense(kind):
   np.testing.assert_array_equal(smpl_pickle.read(raw)["m"], dense)
 
 
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    (dict(indptr=np.asarray([0, 2**40, 2**40, 2**40])), "with other entries"),
+    (dict(indptr=np.asarray([0, 9, 2, 3])), "a sparse matrix of shape"),
+    (dict(_shape=(0, 2**40)), "a sparse matrix of shape"),
+    (dict(_shape=(2**40, 3)), "declares more data than the file holds"),
+    (dict(_shape=(2, 3, 1)), "a sparse matrix of shape"),
+    (dict(indices=np.asarray([0, 1, 99])), "out of bounds"),
+  ],
+)
+def test_sparse_matrices_that_contradict_themselves_are_refused(changes, message):
+  matrix = scipy.sparse.csc_matrix(np.asarray([[0.0, 2, 0], [3, 0, 4]]))
+  vars(matrix).update(changes)
+  with pytest.raises(ValueError, match=f"truncated or damaged: .*{message}"):
+    smpl_pickle.read(pickle.dumps({"m": matrix}, protocol=2))
+
+
 def test_npz_loads_like_the_pickle(folder, arrays):
   body = body_files.load(write_npz(folder / "smpl.npz", arrays))
   assert_is_body_of(arrays, body)
@@ -160,25 +177,10 @@ def test_without_human36m_regressor_there_is_none(folder, arrays):
   assert body_files.load(write_npz(folder / "a.npz", arrays)).h36m_regressor is None
 
 
-class Hostile:
-  def __init__(self, path):
-    self.path = path
-
-  def __reduce__(self):
-    return os.mkdir, (str(self.path),)
-
-
-def test_a_hostile_pickle_executes_nothing(folder):
-  marker, path = folder / "marker", folder / "smpl.pkl"
-  path.write_bytes(pickle.dumps({"v_template": Hostile(marker)}, protocol=2))
-  refused(path, r"refused: it asks for 'posix mkdir', expected only numpy")
-  assert not marker.exists()
-
-
 def test_a_hostile_array_of_objects_is_refused(folder):
   path = folder / "smpl.pkl"
   path.write_bytes(pickle.dumps({"f": np.asarray([{}, None])}, protocol=2))
-  refused(path, "truncated or damaged: it is no pickle of SMPL's arrays")
+  refused(path, "refused: it holds a numpy array of type 'O8', expected numbers")
 
 
 def test_damaged_pickles_are_one_sentence(folder):

@@ -20,7 +20,7 @@ def build():
 @pytest.mark.parametrize(
   ("package", "told"),
   [
-    ("imageio_ffmpeg", "pip install 'jaxpose[video]'."),
+    ("av", "pip install 'jaxpose[video]'."),
     ("h5py", "pip install 'jaxpose[hdf5]'."),
     ("cdflib", "pip install 'jaxpose[h36m]'."),
     ("some_reader", "pip install some_reader."),
@@ -56,6 +56,6 @@ def test_what_no_package_would_mend_is_no_missing_package(
 
 
 def test_a_sentence_that_tells_what_to_install_is_kept():
-  message = r"^dataset 'aist': no ffmpeg; run pip install 'jaxpose\[video\]'$"
+  message = r"^dataset 'aist': no PyAV; run pip install 'jaxpose\[video\]'$"
   with pytest.raises(ValueError, match=message), build_jobs.named_package("aist"):
-    raise ImportError("no ffmpeg; run pip install 'jaxpose[video]'")
+    raise ImportError("no PyAV; run pip install 'jaxpose[video]'")

@@ -9,7 +9,7 @@ import pytest
 from jaxpose import detect
 from jaxpose.detect import blazepose_weights
 from jaxpose.detect import detect_tracks
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import keypoint_files
 from jaxpose.predict import lifting
 from tests.detect_chunks_test import person
@@ -192,7 +192,7 @@ def test_a_video_is_taken_like_a_folder(tmp_path):
 
   path = video(tmp_path / "walk.mp4", count=12, fps=20)
   tracks = detect.video(path, "brightness", progress=False)
-  assert tracks.fps == frames.open_source(path).fps == 20
+  assert tracks.fps == video_files.open_source(path).fps == 20
   assert len(tracks[0].frames) == 12
 
 

@@ -17,7 +17,7 @@ from jaxpose import features
 from jaxpose import models
 from jaxpose.features import extract
 from jaxpose.features import spin
-from jaxpose.files import frames as frames_module
+from jaxpose.files import video_files
 from jaxpose.geometry import crops
 from jaxpose.train import training
 from tests import builder_testing
@@ -166,7 +166,7 @@ def test_video_is_extracted_like_its_frames(tmp_path):
   boxes = random_boxes(10)
   file = boxes_file(tmp_path / "b.json", boxes=boxes)
   (record,) = features.load(run([path], tmp_path / "out", boxes_path=file, fps=None))
-  images = [frame for _, frame in frames_module.open_source(path).read()]
+  images = [frame for _, frame in video_files.open_source(path).read()]
   np.testing.assert_array_equal(record["features"], expected(images, boxes))
   assert (record["fps"], record["video"]) == (10, "walk.mp4")
 
@@ -310,15 +310,15 @@ def test_boxes_that_do_not_fit_the_video_are_refused(tmp_path, content, sentence
 def test_video_that_ends_early_is_told_and_what_came_out_is_kept(tmp_path, monkeypatch):
   monkeypatch.setattr(extract, "CHUNK", 4)
   folder = frames(tmp_path / "walk", 10)[0]
-  read = frames_module.Folder.read
+  read = video_files.Folder.read
 
   def short(self, wanted):
     yield from (pair for pair in read(self, wanted) if pair[0] < 7)
 
-  monkeypatch.setattr(frames_module.Folder, "read", short)
+  monkeypatch.setattr(video_files.Folder, "read", short)
   with pytest.raises(ValueError, match="got 7 frames, expected 10: the video ends bef"):
     run([folder], tmp_path / "out")
-  monkeypatch.setattr(frames_module.Folder, "read", read)
+  monkeypatch.setattr(video_files.Folder, "read", read)
   again = Wide()
   run([folder], tmp_path / "out", again)
   assert again.calls == 2  # of three

@@ -1,8 +1,7 @@
 import pytest
 from PIL import Image
 
-from jaxpose.files import focal_metadata
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from tests.frames_test import pictures
 from tests.frames_test import video
 
@@ -17,24 +16,30 @@ def photo(path, value):
 
 def test_pictures_say_it_in_exif(tmp_path):
   photo(tmp_path / "a.jpg", 28)
-  assert focal_metadata.equivalent_mm(frames.open_source(tmp_path, 25.0)) == 28
+  assert video_files.open_source(tmp_path, 25.0).equivalent_mm() == 28
   photo(tmp_path / "a.jpg", 0)  # EXIF's word for unknown
-  assert focal_metadata.equivalent_mm(frames.open_source(tmp_path, 25.0)) is None
+  assert video_files.open_source(tmp_path, 25.0).equivalent_mm() is None
 
 
 def test_pictures_that_do_not_say(tmp_path):
-  source = frames.open_source(pictures(tmp_path, 2), 25.0)
-  assert focal_metadata.equivalent_mm(source) is None
+  source = video_files.open_source(pictures(tmp_path, 2), 25.0)
+  assert source.equivalent_mm() is None
 
 
 def test_videos_say_it_in_quicktimes_tag(tmp_path):
-  options = ("-movflags", "use_metadata_tags", "-metadata", f"{TAG}=26")
-  told = frames.open_source(video(tmp_path / "a.mov", options=options))
-  assert focal_metadata.equivalent_mm(told) == 26
-  silent = frames.open_source(video(tmp_path / "b.mp4"))
-  assert focal_metadata.equivalent_mm(silent) is None
+  told = video_files.open_source(video(tmp_path / "a.mov", metadata={TAG: "26"}))
+  assert told.equivalent_mm() == 26
+  silent = video_files.open_source(video(tmp_path / "b.mp4"))
+  assert silent.equivalent_mm() is None
+
+
+def test_tags_in_other_alphabets_are_no_error(tmp_path):
+  path = video(tmp_path / "a.mov", metadata={TAG: "26", "title": "plain"})
+  path.write_bytes(path.read_bytes().replace(b"plain", b"pl\xe4in"))
+  assert video_files.open_source(path).equivalent_mm() == 26
 
 
 def test_an_equivalent_is_of_the_diagonal():
-  assert focal_metadata.pixels(43.267, (300, 400)) == pytest.approx(500)
-  assert focal_metadata.pixels(26, (400, 300)) == focal_metadata.pixels(26, (300, 400))
+  assert video_files.focal_pixels(43.267, (300, 400)) == pytest.approx(500)
+  wide, tall = (video_files.focal_pixels(26, s) for s in ((400, 300), (300, 400)))
+  assert wide == tall

@@ -1,13 +1,15 @@
 """Frames of videos and of folders of pictures."""
 
-import subprocess
+import gc
+import struct
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxpose.files import frames
+from jaxpose.files import video_files
 
 SIZE = (64, 48)
 
@@ -20,19 +22,44 @@ def pictures(folder, count, size=SIZE, suffix=".png"):
   return folder
 
 
-def video(path, count=12, size=SIZE, fps=10, options=()):
-  """An H.264 video of frames of one grey each; skips where ffmpeg is absent."""
-  ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
-  grey = [np.full((size[1], size[0], 3), 20 * (i % 12), np.uint8) for i in range(count)]
-  command = [ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo"]
-  command += ["-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", str(fps)]
-  command += ["-i", "-", "-c:v", "libx264", "-pix_fmt", "yuv420p", *options, str(path)]
-  subprocess.run(command, input=np.stack(grey).tobytes(), check=True)
+def video(
+  path, count=12, size=SIZE, fps=10, *, shown=None, options=None, metadata=None
+):
+  """An H.264 video of frames of one grey each; skips where PyAV is absent.
+
+  `shown` are the numbers of its frames, each shown at its number / fps.
+  """
+  av = pytest.importorskip("av", reason="needs jaxpose[video]")
+  tags = dict(movflags="use_metadata_tags") if metadata else {}
+  with av.open(str(path), "w", options=tags) as container:
+    container.metadata.update(metadata or {})
+    stream = container.add_stream("libx264", fps, options=options or {})
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    for i in range(count) if shown is None else shown:
+      grey = np.full((size[1], size[0], 3), 20 * (i % 12), np.uint8)
+      frame = av.VideoFrame.from_ndarray(grey)
+      frame.pts, frame.time_base = i, 1 / Fraction(fps)
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode())
+  return path
+
+
+def turned(path, source, *matrix):
+  """A copy of an mp4 with another matrix for the display: (x, y) to (ax+cy, bx+dy)."""
+  pack = struct.Struct(">9i").pack
+  old, new = (
+    pack(a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    for a, b, c, d in ((1, 0, 0, 1), matrix)
+  )
+  stored = source.read_bytes()
+  at = stored.index(old, stored.index(b"tkhd"))
+  path.write_bytes(stored[:at] + new + stored[at + len(old) :])
   return path
 
 
 def test_folder_gives_its_pictures_in_the_order_of_their_numbers(tmp_path):
-  source = frames.open_source(pictures(tmp_path, 12), fps=25.0)
+  source = video_files.open_source(pictures(tmp_path, 12), fps=25.0)
   assert (source.fps, source.image_size, source.count()) == (25.0, SIZE, 12)
   found = list(source.read())
   assert [i for i, _ in found] == list(range(12))
@@ -43,11 +70,11 @@ def test_folder_gives_its_pictures_in_the_order_of_their_numbers(tmp_path):
 
 def test_other_files_of_a_folder_are_left_alone(tmp_path):
   (pictures(tmp_path, 2) / "notes.txt").write_text("no picture")
-  assert frames.open_source(tmp_path, fps=25.0).count() == 2
+  assert video_files.open_source(tmp_path, fps=25.0).count() == 2
 
 
 def test_video_gives_its_frames(tmp_path):
-  source = frames.open_source(video(tmp_path / "walk.mp4"))
+  source = video_files.open_source(video(tmp_path / "walk.mp4"))
   assert (source.fps, tuple(source.image_size)) == (10, SIZE)
   assert source.count() == source.count(exact=True) == 12
   found = list(source.read())
@@ -59,9 +86,9 @@ def test_video_gives_its_frames(tmp_path):
 @pytest.mark.parametrize("kind", ["folder", "video"])
 def test_only_wanted_frames_are_given(tmp_path, kind):
   if kind == "folder":
-    source = frames.open_source(pictures(tmp_path, 12), fps=25.0)
+    source = video_files.open_source(pictures(tmp_path, 12), fps=25.0)
   else:
-    source = frames.open_source(video(tmp_path / "walk.mp4"))
+    source = video_files.open_source(video(tmp_path / "walk.mp4"))
   wanted = np.isin(np.arange(12), [0, 3, 7])
   everything = dict(source.read())
   some = dict(source.read(wanted))
@@ -71,23 +98,23 @@ def test_only_wanted_frames_are_given(tmp_path, kind):
 
 
 def test_given_rate_overrides_that_of_the_file(tmp_path):
-  assert frames.open_source(video(tmp_path / "walk.mp4"), fps=50.0).fps == 50
+  assert video_files.open_source(video(tmp_path / "walk.mp4"), fps=50.0).fps == 50
 
 
 def test_folder_without_a_rate_is_refused(tmp_path):
   with pytest.raises(ValueError, match="whose frame rate is not in the files; say"):
-    frames.open_source(pictures(tmp_path, 1))
+    video_files.open_source(pictures(tmp_path, 1))
 
 
 def test_folder_without_pictures_is_refused(tmp_path):
   with pytest.raises(ValueError, match="got a folder without pictures, expected"):
-    frames.open_source(tmp_path, fps=25.0)
+    video_files.open_source(tmp_path, fps=25.0)
 
 
 def test_picture_of_another_size_is_refused(tmp_path):
   pictures(tmp_path, 2)
   Image.new("RGB", (10, 20)).save(tmp_path / "f_2.png")
-  source = frames.open_source(tmp_path, fps=25.0)
+  source = video_files.open_source(tmp_path, fps=25.0)
   with pytest.raises(ValueError, match=r"f_2.png: got a picture of 10 x 20 pixels, ex"):
     list(source.read())
 
@@ -96,32 +123,32 @@ def test_damaged_picture_is_refused(tmp_path):
   pictures(tmp_path, 2)
   (tmp_path / "f_1.png").write_bytes((tmp_path / "f_1.png").read_bytes()[:40])
   with pytest.raises(ValueError, match=r"f_1.png: not a picture that can be read"):
-    list(frames.open_source(tmp_path, fps=25.0).read())
+    list(video_files.open_source(tmp_path, fps=25.0).read())
 
 
 def test_nothing_at_a_path_is_told(tmp_path):
   with pytest.raises(FileNotFoundError, match="no such file; expected a video or a"):
-    frames.open_source(tmp_path / "walk.mp4")
+    video_files.open_source(tmp_path / "walk.mp4")
 
 
 def test_picture_instead_of_a_video_is_refused(tmp_path):
   picture = pictures(tmp_path, 1) / "f_0.png"
   with pytest.raises(ValueError, match="is a picture, expected a video or a folder"):
-    frames.open_source(picture)
+    video_files.open_source(picture)
 
 
 def test_missing_decoder_is_told_with_the_pip_line(tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+  monkeypatch.setitem(sys.modules, "av", None)
   (tmp_path / "walk.mp4").write_bytes(b"x")
   with pytest.raises(ImportError, match=r"pip install 'jaxpose\[video\]', or give a"):
-    frames.open_source(tmp_path / "walk.mp4")
+    video_files.open_source(tmp_path / "walk.mp4")
 
 
 def test_file_that_is_no_video_is_refused(tmp_path):
-  pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
+  pytest.importorskip("av", reason="needs jaxpose[video]")
   (tmp_path / "walk.mp4").write_bytes(b"not a video" * 50)
   with pytest.raises(ValueError, match=r"walk.mp4: not a video that ffmpeg can read"):
-    frames.open_source(tmp_path / "walk.mp4")
+    video_files.open_source(tmp_path / "walk.mp4")
 
 
 def test_video_of_an_unknown_codec_is_refused(tmp_path):
@@ -130,102 +157,149 @@ def test_video_of_an_unknown_codec_is_refused(tmp_path):
   with pytest.raises(
     ValueError, match=r"walk.mp4: not a video that ffmpeg can read \("
   ):
-    frames.open_source(path)
+    video_files.open_source(path)
 
 
-def test_video_without_a_frame_rate_is_refused_unless_it_is_given(
-  tmp_path, monkeypatch
-):
-  path = video(tmp_path / "walk.mp4")
-  run = frames.Video._run
-
-  def silent(self, *options):
-    done = run(self, *options)
-    done.stderr = done.stderr.replace(b" fps", b"")
-    return done
-
-  monkeypatch.setattr(frames.Video, "_run", silent)
+def test_video_without_a_frame_rate_is_refused_unless_it_is_given(tmp_path):
+  path = video(tmp_path / "walk.ts", count=1)
   with pytest.raises(ValueError, match="does not say its frame rate; give it with --"):
-    frames.open_source(path)
-  assert frames.open_source(path, fps=30.0).fps == 30
+    video_files.open_source(path)
+  assert video_files.open_source(path, fps=30.0).fps == 30
 
 
 def uneven(path, size=SIZE):
   """Twelve frames, ten a second, without the fifth to the eighth."""
-  select = "select='not(between(n,4,7))'"
-  return video(path, size=size, options=("-vf", select, "-fps_mode", "vfr"))
+  return video(path, size=size, shown=[0, 1, 2, 3, 8, 9, 10, 11])
 
 
 def test_a_rate_that_varies_is_made_constant_on_request(tmp_path):
   path = uneven(tmp_path / "walk.mp4")
-  plain = frames.open_source(path)
+  plain = video_files.open_source(path)
   assert plain.evened == ""
   assert plain.count() == len(list(plain.read())) == 8
-  source = frames.open_source(path, even=True)
+  source = video_files.open_source(path, even=True)
   assert source.fps == pytest.approx(10, abs=0.01)
   assert "walk.mp4 varies (" in source.evened
   assert "so that there are 10 a second" in source.evened
   means = [frame.mean() for _, frame in source.read()]
   assert source.count() == source.count(exact=True) == len(means) == 12
   shown = 20 * np.asarray([0, 1, 2, 3, 3, 3, 3, 3, 8, 9, 10, 11])
-  np.testing.assert_allclose(means[:6] + means[8:], [*shown[:6], *shown[8:]], atol=4)
-  given = frames.open_source(path, 25.0, even=True)
+  np.testing.assert_allclose(means, shown, atol=4)
+  given = video_files.open_source(path, 25.0, even=True)
   assert (given.fps, given.evened, given.count()) == (25, "", 8)
 
 
-@pytest.mark.parametrize("options", [(), ("-r", "30000/1001"), ("-bf", "3")])
-def test_a_constant_rate_is_left_alone(tmp_path, options):
-  path = video(tmp_path / "walk.mp4", count=200, fps=30, options=options)
-  source = frames.open_source(path, even=True)
+@pytest.mark.parametrize(
+  "made", [dict(fps=30), dict(fps=Fraction(30000, 1001)), dict(options={"bf": "3"})]
+)
+def test_a_constant_rate_is_left_alone(tmp_path, made):
+  path = video(tmp_path / "walk.mp4", count=200, **made)
+  source = video_files.open_source(path, even=True)
   assert source.evened == ""
-  assert source.count() == frames.open_source(path).count()
+  assert source.count() == video_files.open_source(path).count()
 
 
 def test_cut_video_gives_the_frames_before_the_cut(tmp_path):
-  path = video(tmp_path / "walk.ts", count=60, options=("-g", "5"))
+  path = video(tmp_path / "walk.ts", count=60, options={"g": "5"})
   path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-  source = frames.open_source(path)
+  source = video_files.open_source(path)
   numbers = [i for i, _ in source.read()]
   assert numbers == list(range(len(numbers)))
   assert 0 < len(numbers) < 60
 
 
-def test_turned_video_is_read_upright(tmp_path):
-  path = video(tmp_path / "walk.mp4")
-  turned = tmp_path / "turned.mp4"
-  import imageio_ffmpeg
+def test_a_damaged_end_costs_no_frame_before_it(tmp_path):
+  path = video(tmp_path / "walk.mp4", count=60, options={"bf": "0"})
+  moved = tmp_path / "moved.mp4"  # what is needed to read it comes first
+  av = pytest.importorskip("av")
+  with av.open(str(path)) as old:
+    with av.open(str(moved), "w", options=dict(movflags="faststart")) as new:
+      copy = new.add_stream_from_template(old.streams.video[0])
+      packets = [packet for packet in old.demux(video=0) if packet.size]
+      last = packets[40].size
+      for packet in packets[:41]:
+        packet.stream = copy
+        new.mux(packet)
+  moved.write_bytes(moved.read_bytes()[: -last // 2])
+  source = video_files.open_source(moved)
+  assert source.count() == source.count(exact=True) == 40
 
-  command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-display_rotation", "90"]
-  command += ["-i", str(path), "-c", "copy", str(turned)]
-  subprocess.run(command, check=True)
-  source = frames.open_source(turned)
-  assert source.image_size == SIZE[::-1]
-  assert next(source.read())[1].shape == (*SIZE, 3)
+
+@pytest.mark.parametrize(
+  ("matrix", "upright"),
+  [
+    ((0, 1, -1, 0), lambda picture: np.rot90(picture, -1)),
+    ((0, -1, 1, 0), np.rot90),
+    ((-1, 0, 0, -1), lambda picture: picture[::-1, ::-1]),
+    ((-1, 0, 0, 1), lambda picture: picture[:, ::-1]),
+    ((1, 0, 0, -1), lambda picture: picture[::-1]),
+    ((0, 1, 1, 0), lambda picture: picture.swapaxes(0, 1)),
+  ],
+)
+def test_turned_and_mirrored_videos_are_read_upright(tmp_path, matrix, upright):
+  pytest.importorskip("av", reason="needs jaxpose[video]")
+  path = tmp_path / "walk.mp4"
+  slope = np.add.outer(2 * np.arange(SIZE[1]), np.arange(SIZE[0])).astype(np.uint8)
+  with video_files.Encoder(path, SIZE, 10) as encoder:
+    encoder.add(np.stack([slope] * 3, -1))
+  (_, plain), *_ = video_files.open_source(path).read()
+  source = video_files.open_source(turned(tmp_path / "t.mp4", path, *matrix))
+  (_, found), *_ = source.read()
+  assert source.image_size == found.shape[1::-1]
+  np.testing.assert_array_equal(found, upright(plain))
 
 
 def test_stopping_early_leaves_no_decoder_behind(tmp_path, monkeypatch):
-  started = []
-  popen = subprocess.Popen
+  source = video_files.open_source(video(tmp_path / "walk.mp4", count=60))
+  av, started = video_files.pyav(), []
+  start = av.open
 
   def remember(*args, **kwargs):
-    started.append(popen(*args, **kwargs))
+    started.append(start(*args, **kwargs))
     return started[-1]
 
-  source = frames.open_source(video(tmp_path / "walk.mp4", count=60))
-  monkeypatch.setattr(frames.subprocess, "Popen", remember)
+  monkeypatch.setattr(av, "open", remember)
   reading = source.read()
   next(reading)
   reading.close()
-  assert [process.poll() is not None for process in started] == [True]
+  (container,) = started
+  with pytest.raises(AssertionError, match="not open"):
+    next(container.demux())
+
+
+def test_frames_are_not_kept_in_memory(tmp_path):
+  source = video_files.open_source(video(tmp_path / "walk.mp4", count=200))
+  kind = video_files.pyav().VideoFrame
+  gc.collect()
+  gc.disable()
+  try:
+    for _ in source.read():
+      pass
+    kept = sum(isinstance(thing, kind) for thing in gc.get_objects())
+  finally:
+    gc.enable()
+  assert kept < 10
 
 
 def test_sound_that_begins_before_the_pictures_costs_no_frame(tmp_path):
   silent, path = uneven(tmp_path / "silent.mp4"), tmp_path / "walk.mp4"
-  command = [frames.ffmpeg(), "-v", "error", "-f", "lavfi", "-i", "sine=d=2"]
-  command += ["-itsoffset", "0.5", "-i", str(silent), "-c:v", "copy"]
-  subprocess.run([*command, str(path)], check=True)
+  av = video_files.pyav()
+  with av.open(str(silent)) as old, av.open(str(path), "w") as new:
+    sound = new.add_stream("aac", 44100)
+    copy = new.add_stream_from_template(old.streams.video[0])
+    for i in range(86):  # two seconds
+      silence = np.zeros((1, 1024), np.float32)
+      frame = av.AudioFrame.from_ndarray(silence, "fltp", "mono")
+      frame.sample_rate, frame.pts = 44100, 1024 * i
+      new.mux(sound.encode(frame))
+    for packet in old.demux(video=0):
+      if packet.size:
+        packet.pts += round(0.5 / packet.time_base)
+        packet.dts += round(0.5 / packet.time_base)
+        packet.stream = copy
+        new.mux(packet)
   want, found = (
-    [frame.mean() for _, frame in frames.open_source(p, even=True).read()]
+    [frame.mean() for _, frame in video_files.open_source(p, even=True).read()]
     for p in (silent, path)
   )
   assert found == want

@@ -73,8 +73,8 @@ def test_every_package_keeps_the_order():
     ("jaxpose/data/new.py", "def f():\n  import flax", "flax"),
     (
       "jaxpose/models/new.py",
-      "from jaxpose.files import frames",
-      "jaxpose.files.frames",
+      "from jaxpose.files import video_files",
+      "jaxpose.files.video_files",
     ),
     ("jaxpose/train/new.py", "import datasets", "datasets"),
     ("configs/new.py", "from jaxpose import train", "jaxpose.train"),

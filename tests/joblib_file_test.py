@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from jaxpose.files import joblib_file
+from jaxpose.files import pickles
 from tests import joblib_writer
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "joblib"
@@ -52,7 +53,7 @@ def check(found, expected=CONTENT):
 
 
 def refused(path, message):
-  with pytest.raises(joblib_file.InvalidJoblibFile, match=message) as caught:
+  with pytest.raises(pickles.InvalidFile, match=message) as caught:
     joblib_file.load(path)
   assert str(caught.value).startswith(str(path))
   assert "\n" not in str(caught.value)
@@ -162,17 +163,6 @@ class Malicious:
     return os.system, (f"touch {self.path}",)
 
 
-@pytest.mark.parametrize("protocol", range(6))
-def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, protocol):
-  path = tmp_path / "a.pt"
-  path.write_bytes(pickle.dumps({"x": Malicious(tmp_path / "ran")}, protocol))
-  if protocol < 2:  # joblib never wrote those
-    refused(path, "got a file that starts with .* expected one of joblib.dump")
-  else:
-    refused(path, "refused: it asks for 'posix.system', .* nothing was executed")
-  assert not (tmp_path / "ran").exists()
-
-
 def test_a_malicious_pickle_inside_an_array_is_refused(tmp_path):
   array = np.array([Malicious(tmp_path / "ran")], dtype=object)
   path = write(tmp_path / "a.pt", {"x": np.array(["text"], dtype=object)})
@@ -184,44 +174,13 @@ def test_a_malicious_pickle_inside_an_array_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("body", "message"),
-  [
-    (b"cbuiltins\neval\n", "refused: it asks for 'builtins.eval'"),
-    (b"\x82\x01.", "refused: its pickle uses the operation EXT1, which joblib"),
-    (b"I1\n.", "refused: its pickle uses the operation INT"),
-    (b"cnumpy\nndarray\n)R.", r"damaged at byte \d+ \(TypeError: a call of something"),
-    (b"cnumpy\nndarray\n}b.", r"damaged at byte \d+ \(TypeError: got a _Named"),
-    (b"cnumpy\ndtype\nX\x02\x00\x00\x00M8\x85R.", "refused: an array of type 'M8'"),
-    (b"}](e", "truncated or damaged"),
-    (b"}]Ns.", "truncated or damaged"),  # a list as a key
-    (b"j\xff\xff\xff\x7f.", "truncated or damaged"),
-    (b"", "truncated or damaged"),
-    (b"garbage", "truncated or damaged"),
-  ],
-)
-def test_damaged_and_foreign_pickles_are_refused(tmp_path, body, message):
-  path = tmp_path / "a.pt"
-  path.write_bytes(b"\x80\x03" + body)
-  refused(path, message)
-
-
-def test_a_pickle_that_declares_more_than_it_holds_is_refused(tmp_path):
-  path = tmp_path / "a.pt"
-  text = b"X\xe8\x03\x00\x00" + b"a" * 1000
-  encode = b"c_codecs\nencode\nq\x00" + text + b"q\x01X\x06\x00\x00\x00"
-  again = b"h\x00h\x01h\x02\x86R"
-  path.write_bytes(b"\x80\x03" + encode + b"latin1q\x02" + again * 10_000 + b".")
-  refused(path, "it declares more data than the file holds")
-
-
-@pytest.mark.parametrize(
   "shape", [b"J\xff\xff\xff\xff", b"N", b"\x8a\x09" + b"\x7f" * 9]
 )
 def test_impossible_shapes_are_refused(tmp_path, shape):
   path = write(tmp_path / "a.pt", {"x": np.zeros(3)})
   raw = path.read_bytes()
   path.write_bytes(raw.replace(b"(J\x03\x00\x00\x00t", b"(" + shape + b"t"))
-  refused(path, "damaged .*(impossible shape|expected <class 'int'>)")
+  refused(path, "damaged: .*(a size beyond 63 bits|expected <class 'int'>)")
 
 
 @pytest.mark.parametrize(

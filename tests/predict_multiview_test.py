@@ -475,13 +475,13 @@ def test_folders_that_cannot_be_used_are_refused(tmp_path):
 
 def test_videos_that_end_before_their_header_says_are_refused(tmp_path, monkeypatch):
   folder = small_multiview.write(tmp_path / "walk")
-  original = recordings.frames.Folder.read
+  original = recordings.video_files.Folder.read
 
   def read(self, wanted=None):
     stream = original(self, wanted)
     return (next(stream) for _ in range(3)) if self.path.name == "cam1" else stream
 
-  monkeypatch.setattr(recordings.frames.Folder, "read", read)
+  monkeypatch.setattr(recordings.video_files.Folder, "read", read)
   with pytest.raises(
     ValueError, match="cam1: got 3 frames that can be decoded, expecte"
   ):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxpose import skeletons
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import bvh
 from jaxpose.motion import world
 from jaxpose.predict import lifting
@@ -51,7 +51,7 @@ def without(monkeypatch):
 
 
 def test_all_that_can_be_written_is_the_default(without):
-  without("viser", "imageio_ffmpeg")
+  without("viser", "av")
   assert outputs.formats(None) == ["npz", "csv", "bvh"]
   assert outputs.lacking_extras() == dict(mp4="video", html="viz")
   assert outputs.formats(["bvh", "npz", "bvh"]) == ["bvh", "npz"]
@@ -97,7 +97,7 @@ def test_a_page_is_written(tmp_path):
 
 
 def test_the_video_shows_the_frames_of_the_person(tmp_path, monkeypatch):
-  source = frames.open_source(pictures(tmp_path / "walk", 10), 25.0)
+  source = video_files.open_source(pictures(tmp_path / "walk", 10), 25.0)
   shown = []
 
   def write(path, pictures, **options):

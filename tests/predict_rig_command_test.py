@@ -80,6 +80,14 @@ def test_ctrl_c_says_what_is_kept(monkeypatch, capsys):
   assert "the same command goes on from there" in capsys.readouterr().err
 
 
+def test_the_options_of_several_views_can_be_read(capsys):
+  for words in (["--views", "--help"], ["--help", "--views", "a.mp4"]):
+    with pytest.raises(SystemExit) as stopped:
+      command.main(words)
+    assert stopped.value.code == 0
+    assert "--calib" in capsys.readouterr().out
+
+
 def test_the_help_of_one_video_tells_of_several(capsys):
   with pytest.raises(SystemExit):
     command.main(["--help"])

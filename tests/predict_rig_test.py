@@ -228,11 +228,11 @@ def test_an_interruption_keeps_what_was_detected(
 
 
 def test_a_film_of_all_views_beside_the_body(scene, detector, tmp_path):
-  pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
-  from jaxpose.files import frames
+  pytest.importorskip("av", reason="needs jaxpose[video]")
+  from jaxpose.files import video_files
 
   done = run(scene, tmp_path, person=0, formats=["mp4"])
-  film = frames.open_source(done.folder / "person_0/video.mp4")
+  film = video_files.open_source(done.folder / "person_0/video.mp4")
   assert film.image_size == rig_draw.SIZE
   assert film.count(exact=True) == small_views.FRAMES
   shutil.rmtree(done.folder)

@@ -5,7 +5,6 @@ import errno
 import importlib.util
 import json
 import os
-import subprocess
 import tracemalloc
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image
 
 from jaxpose import detect
 from jaxpose import predict
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import bvh
 from jaxpose.formats import keypoint_tracks
 from jaxpose.formats import pose_files
@@ -25,6 +24,7 @@ from jaxpose.weights import pretrained
 from tests import small_glot
 from tests import small_video
 from tests.frames_test import pictures
+from tests.frames_test import turned
 from tests.frames_test import uneven
 from tests.frames_test import video
 
@@ -273,14 +273,14 @@ def test_a_video_gets_a_video_of_the_frames_with_the_person(
   path = video(tmp_path / "walk.mp4", small_video.FRAMES, small_video.SIZE, 25)
   small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[4:], first=4))
   done = predict.video(path, tmp_path / "out", formats=["mp4"], progress=False)
-  made = frames.open_source(done.folder / "person_0/video.mp4")
+  made = video_files.open_source(done.folder / "person_0/video.mp4")
   assert (made.image_size, made.fps) == ((1280, 720), 25.0)
   assert made.count() == small_video.FRAMES - 4
 
 
 def test_bodies_are_added_to_what_is_there(scene, tmp_path, monkeypatch):
-  ffmpeg = importlib.util.find_spec("imageio_ffmpeg") is not None
-  formats = ["npz", "mp4"] if ffmpeg else ["npz"]
+  films = importlib.util.find_spec("av") is not None
+  formats = ["npz", "mp4"] if films else ["npz"]
   small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[:6]))
   weights = pretrained.save(tmp_path / "weights", small_glot.weights())
   out = tmp_path / "out"
@@ -291,8 +291,8 @@ def test_bodies_are_added_to_what_is_there(scene, tmp_path, monkeypatch):
   with np.load(out / "person_0/body.npz") as file:
     assert file["poses"].shape == (6, 72)
   assert (out / "person_0/body.bvh").exists()
-  if ffmpeg:
-    film = frames.open_source(out / "person_0/body.mp4")
+  if films:
+    film = video_files.open_source(out / "person_0/body.mp4")
     assert (film.image_size, film.fps, film.count()) == ((1280, 720), 50.0, 6)
   assert "body: " in done.report
   assert "3D" not in done.speeds  # poses are not made again
@@ -339,7 +339,7 @@ def test_a_glb_is_made_from_the_stored_body_once_its_package_is_there(
 def test_a_film_that_is_missing_is_made_from_the_stored_body(
   scene, tmp_path, monkeypatch
 ):
-  pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
+  pytest.importorskip("av", reason="needs jaxpose[video]")
   small_video.put_in_place(monkeypatch, small_video.track(scene.pixels[:3]))
   weights = pretrained.save(tmp_path / "weights", small_glot.weights())
   options = dict(formats=["mp4"], mesh=weights)
@@ -476,13 +476,9 @@ def test_bad_input_is_told_in_a_sentence(scene, tmp_path, monkeypatch):
 
 def test_a_turned_video_is_upright_in_what_comes_out(scene, tmp_path, monkeypatch):
   path = video(tmp_path / "walk.mp4", small_video.FRAMES, (500, 640), 25)
-  import imageio_ffmpeg
-
-  turned = tmp_path / "turned.mp4"
-  command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-display_rotation", "90"]
-  subprocess.run([*command, "-i", path, "-c", "copy", turned], check=True)
+  path = turned(tmp_path / "turned.mp4", path, 0, 1, -1, 0)
   small_video.put_in_place(monkeypatch, small_video.track(scene.pixels))
-  predict.video(turned, tmp_path / "out", formats=["npz"], progress=False)
+  predict.video(path, tmp_path / "out", formats=["npz"], progress=False)
   camera = pose_files.load(tmp_path / "out/person_0/poses.npz").camera
   assert camera.image_size == (640, 500)
 
@@ -545,7 +541,7 @@ def test_memory_of_a_long_video_is_bounded(scene, tmp_path, monkeypatch):
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path):
-  pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
+  pytest.importorskip("av", reason="needs jaxpose[video]")
   (tmp_path / "notes.mp4").write_text("no video at all")
   with pytest.raises(ValueError, match="not a video that ffmpeg can read"):
     predict.video(tmp_path / "notes.mp4", tmp_path / "out", progress=False)

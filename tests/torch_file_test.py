@@ -12,8 +12,8 @@ import pytest
 from hypothesis import strategies as st
 
 from jaxpose.files import torch_file
-from jaxpose.files.torch_file import InvalidWeightsFile
-from jaxpose.files.torch_file import Unread
+from jaxpose.files.pickles import InvalidFile
+from jaxpose.files.pickles import Unread
 from tests.torch_writer import CONTAINERS
 from tests.torch_writer import STORAGE
 from tests.torch_writer import Build
@@ -265,12 +265,12 @@ def test_own_key_is_found():
   ],
 )
 def test_absent_weights_are_told_with_the_keys_that_are_there(checkpoint, sentence):
-  with pytest.raises(InvalidWeightsFile, match=sentence):
+  with pytest.raises(InvalidFile, match=sentence):
     torch_file.find_state_dict(checkpoint)
 
 
 def test_weights_given_twice_are_refused():
-  with pytest.raises(InvalidWeightsFile, match="got some weights twice"):
+  with pytest.raises(InvalidFile, match="got some weights twice"):
     torch_file.find_state_dict({"a": np.ones(2), "module.a": np.ones(2)})
 
 
@@ -278,9 +278,9 @@ def test_weights_given_twice_are_refused():
 
 
 def test_absent_file_and_folder(tmp_path):
-  with pytest.raises(InvalidWeightsFile, match=r"none\.pth: no such file"):
+  with pytest.raises(InvalidFile, match=r"none\.pth: no such file"):
     torch_file.load(tmp_path / "none.pth")
-  with pytest.raises(InvalidWeightsFile, match="cannot be opened"):
+  with pytest.raises(InvalidFile, match="cannot be opened"):
     torch_file.load(tmp_path)
 
 
@@ -330,7 +330,7 @@ ONE = np.ones(4, np.float32)
   ],
 )
 def test_other_files_are_refused_in_words(read, tmp_path, content, sentence):
-  with pytest.raises(InvalidWeightsFile, match=sentence) as caught:
+  with pytest.raises(InvalidFile, match=sentence) as caught:
     read(content)
   assert str(caught.value).startswith(str(tmp_path / "weights.pth"))
   assert "\n" not in str(caught.value)
@@ -340,7 +340,7 @@ def test_flipped_number_in_a_zip_is_noticed(read):
   content = small_checkpoint("zip")
   place = content.index(np.arange(6, dtype=np.float32).tobytes()) + 2
   changed = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-  with pytest.raises(InvalidWeightsFile, match=r"truncated or damaged.*CRC"):
+  with pytest.raises(InvalidFile, match=r"truncated or damaged.*CRC"):
     read(changed)
 
 
@@ -352,7 +352,7 @@ def test_every_truncation_is_refused(read, container):
   content = small_checkpoint(container)
   assert isinstance(read(content), dict)
   for length in range(0, len(content), 7):
-    with pytest.raises(InvalidWeightsFile):
+    with pytest.raises(InvalidFile):
       read(content[:length])
 
 
@@ -371,5 +371,5 @@ def test_random_damage_gives_a_result_or_one_kind_of_error(read, container, data
     content[place] = data.draw(st.integers(0, 255))
   try:
     torch_file.find_state_dict(read(bytes(content)))
-  except InvalidWeightsFile:
+  except InvalidFile:
     pass

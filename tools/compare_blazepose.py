@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxpose.detect import blazepose
 from jaxpose.detect import blazepose_weights
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.motion import one_euro
 
 RATE = 1e6 / 33333  # as MediaPipe's Python interface counts, whatever the video
@@ -22,7 +22,7 @@ def ours(path: str, weights: str | None, frame_count: int | None = None) -> np.n
   networks = blazepose.Networks(*blazepose_weights.files(weights))
   tracker = blazepose.Tracker(networks, rate=RATE, people=1)
   points, scales = [], []
-  for i, frame in frames.open_source(path).read():
+  for i, frame in video_files.open_source(path).read():
     if i == frame_count:
       break
     found = tracker.update(frame)

@@ -24,9 +24,8 @@ from PIL import Image
 from jaxpose import detect
 from jaxpose.detect.detect_tracks import Tracks
 from jaxpose.draw import pose_draw
-from jaxpose.files import frames
 from jaxpose.files import resources
-from jaxpose.files import video_encoder
+from jaxpose.files import video_files
 from jaxpose.formats.keypoint_tracks import Track
 from jaxpose.geometry import cameras
 
@@ -48,7 +47,7 @@ def film(path: pathlib.Path, action: str, subject: str, size: int, seconds: floa
   camera = _camera(joints, size)
   detect.save(path.with_suffix(".npz"), _keypoints(joints, camera))
   scene = filming.sample_scene(rng, [actor], [camera], sits=action == "sitting")
-  with video_encoder.Encoder(path, (size, size), _FPS) as encoder:
+  with video_files.Encoder(path, (size, size), _FPS) as encoder:
     for start in range(0, count, _AT_ONCE):
       part = actor._replace(joints=joints[start : start + _AT_ONCE])
       # Always the same lens: its exposure and tint are drawn.
@@ -87,7 +86,7 @@ def _keypoints(joints: np.ndarray, camera: cameras.Camera) -> Tracks:
 
 def gif(video: pathlib.Path, path: pathlib.Path, width: int, every: int):
   """Writes a small GIF of a video, at its speed."""
-  source = frames.open_source(video)
+  source = video_files.open_source(video)
   wide, high = source.image_size
   size = (width, round(width * high / wide))
   shown = (

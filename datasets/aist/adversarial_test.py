@@ -35,7 +35,7 @@ def test_a_damaged_or_malicious_pickle_is_refused(tmp_path, folder):
     message = rf"{folder}/{NAME}\.pkl: truncated or damaged: it is no pickle of annotat"
     builder_testing.refused("aist", tmp_path, message, config=CONFIGS[folder])
   path.write_bytes(pickle.dumps({"x": builder_testing.Malicious(tmp_path / "made")}))
-  message = rf"{folder}/{NAME}\.pkl: refused: it asks for 'posix mkdir', .* nothing was"
+  message = rf"{folder}/{NAME}\.pkl: refused: it asks for 'posix.mkdir', .* nothing was"
   builder_testing.refused("aist", tmp_path, message, config=CONFIGS[folder])
   assert not (tmp_path / "made").exists()
 
@@ -48,16 +48,16 @@ def put_videos(raw, content):
 
 
 def test_a_truncated_video_is_named(tmp_path):
-  pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
+  pytest.importorskip("av", reason="needs jaxpose[video]")
   put_videos(annotated.write(tmp_path / "raw"), b"\0\0\0\x18ftypmp42")
   message = r"ch01\.mp4: not a video that ffmpeg can read"
   builder_testing.refused("aist", tmp_path, message, config="frames", processes=1)
 
 
-def test_videos_without_ffmpeg_tell_what_to_install(tmp_path, monkeypatch):
+def test_videos_without_pyav_tell_what_to_install(tmp_path, monkeypatch):
   put_videos(annotated.write(tmp_path / "raw"), b"\0\0\0\x18ftypmp42")
-  monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-  message = r"^dataset 'aist': .*ffmpeg.*pip install 'jaxpose\[video\]'"
+  monkeypatch.setitem(sys.modules, "av", None)
+  message = r"^dataset 'aist': .*PyAV.*pip install 'jaxpose\[video\]'"
   builder_testing.refused("aist", tmp_path, message, config="frames", processes=1)
 
 

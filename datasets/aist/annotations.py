@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 
 from jaxpose import geometry
-from jaxpose.files import array_pickle
+from jaxpose.files import pickles
 from jaxpose.geometry.cameras import Camera
 
 FPS = 60.0
@@ -209,7 +209,7 @@ def _read(raw: pathlib.Path, folder: str, name: str, shapes: dict) -> list[np.nd
       "ignore_list.txt; unpack the annotations again."
     )
   try:
-    content = array_pickle.read(path.read_bytes(), of="annotations of AIST++")
+    content = pickles.read(path.read_bytes(), of="annotations of AIST++")
   except ValueError as error:
     raise ValueError(f"{path}: {error}") from error
   return [_array(path, content, key, shape) for key, shape in shapes.items()]

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxpose import skeletons
 from jaxpose.data import view_records
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.geometry import cameras
 from jaxpose.skeletons import skeleton_maps
 
@@ -70,7 +70,7 @@ def records(
   Raises:
     ValueError: a video cannot be read, or is another.
   """
-  sources = [frames.open_source(path) for path in paths.values()]
+  sources = [video_files.open_source(path) for path in paths.values()]
   lenses = [
     films.lens(rig[view], source, max_side)
     for view, source in zip(paths, sources, strict=True)

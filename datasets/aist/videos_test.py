@@ -1,7 +1,5 @@
 """Videos made here beside made-up annotations, as clips of nine cameras."""
 
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -11,27 +9,25 @@ from aist import annotations
 from aist import videos
 from jaxpose.data import view_data
 from jaxpose.data import view_records
+from jaxpose.files import video_files
 from jaxpose.geometry import cameras
 from jaxpose.skeletons import skeleton_maps
 from tests import builder_testing
 
-pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
+pytest.importorskip("av", reason="needs jaxpose[video]")
 
 NAME = annotated.NAMES["test"][0]
 SIZE = (192, 108)  # a tenth of the cameras'
 
 
 def write_videos(raw, names, frames=annotated.T + 1, size=SIZE):
-  import imageio_ffmpeg
-
   (raw / "videos").mkdir(parents=True, exist_ok=True)
   grey = np.arange(frames)[:, None, None, None] * 20 + 30
   images = np.broadcast_to(grey, (frames, size[1], size[0], 3)).astype(np.uint8)
-  command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-y"]
-  command += ["-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", "60", "-i", "-"]
-  command += ["-c:v", "libx264", "-qp", "4", "-pix_fmt", "yuv420p"]
   one = raw / "one.mp4"
-  subprocess.run([*command, str(one)], input=images.tobytes(), check=True)
+  with video_files.Encoder(one, size, 60) as encoder:
+    for image in images:
+      encoder.add(image)
   for name in names:
     for view in annotations.VIEWS:
       target = raw / "videos" / f"{name.replace('cAll', view)}.mp4"

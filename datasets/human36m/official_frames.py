@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxpose.data import build_jobs
 from jaxpose.data import view_records
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import videopose3d_npz
 from jaxpose.geometry import cameras
 
@@ -119,7 +119,7 @@ def records(
   """
   held = list(official.records(take, rig))
   keys = [(take.subject, f"{take.name}.{camera.name}") for camera in rig]
-  sources = [frames.open_source(paths[key]) for key in keys]
+  sources = [video_files.open_source(paths[key]) for key in keys]
   count = films.count(len(held[0]["joints_3d"]), sources, protocol.FPS)
   numbers = np.arange(0, count, step)
   sizes = [source.image_size for source in sources]

@@ -5,7 +5,6 @@ import importlib
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import numpy as np
@@ -20,12 +19,13 @@ from human36m import official_test
 from human36m import protocol
 from jaxpose.data import view_data
 from jaxpose.data import view_records
+from jaxpose.files import video_files
 from jaxpose.geometry import cameras
 from tests import benchmark_writer
 from tests import builder_testing
 
 pytest.importorskip("cdflib", reason="needs cdflib: pip install 'jaxpose[h36m]'")
-pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
+pytest.importorskip("av", reason="needs jaxpose[video]")
 
 SIDE = 100  # of pictures a tenth as large as the release's
 SCALE = np.array([SIDE / 1000, SIDE / 1002])
@@ -44,14 +44,11 @@ def marked(joints, camera):
 
 
 def write_video(path, images):
-  import imageio_ffmpeg
-
   path.parent.mkdir(parents=True, exist_ok=True)
   height, width = images.shape[1:3]
-  command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-y"]
-  command += ["-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "50", "-i", "-"]
-  command += ["-c:v", "libx264", "-qp", "4", "-pix_fmt", "yuv420p", str(path)]
-  subprocess.run(command, input=images.tobytes(), check=True)
+  with video_files.Encoder(path, (width, height), 50) as encoder:
+    for image in images:
+      encoder.add(image)
 
 
 def motion(subject, take, count):

@@ -265,5 +265,5 @@ class Malicious:
 
 def test_a_malicious_pickle_is_not_run(tmp_path):
   write(tmp_path, {"S1": Malicious(tmp_path / "ran")}, content()["exact"])
-  refused(tmp_path, "data_3d_h36m.npz: positions_3d refused: .* nothing was executed")
+  refused(tmp_path, "data_3d_h36m.npz: positions_3d: refused: .* nothing was executed")
   assert not (tmp_path / "ran").exists()

@@ -142,7 +142,7 @@ class Malicious:
 
 def test_a_malicious_pickle_is_not_run(tmp_path):
   write(tmp_path, {"S1 Seq1": Malicious(tmp_path / "ran")}, content()["test"])
-  refused(tmp_path, "data_train_3dhp.npz: data refused: .* nothing was executed")
+  refused(tmp_path, "data_train_3dhp.npz: data: refused: .* nothing was executed")
   assert not (tmp_path / "ran").exists()
 
 

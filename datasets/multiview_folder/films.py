@@ -27,7 +27,7 @@ def count(poses: int, sources: Sequence, fps: float) -> int:
 
   Args:
     poses: their number.
-    sources: videos, see `jaxpose.files.frames`.
+    sources: videos, see `jaxpose.files.video_files`.
     fps: frames per second of the poses.
 
   Raises:

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import json
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from jaxpose import geometry
 from jaxpose.data import pose_data
 from jaxpose.data import view_data
 from jaxpose.data import view_records
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import recordings as formats_recordings
 from jaxpose.geometry import cameras
 from jaxpose.geometry import triangulation as reprojection
@@ -306,7 +305,7 @@ def test_cameras_of_other_lengths_are_refused_unless_the_start_is_said(
     read(folder)
 
 
-class Faked(frames.Folder):
+class Faked(video_files.Folder):
   """A source of black frames whose header says more than it holds."""
 
   def __init__(self, path, fps=25.0, frames=4, said=4):
@@ -341,7 +340,7 @@ def test_videos_that_do_not_fit_are_refused(
   folder = write(tmp_path / "walk", record)
   shutil.rmtree(folder / "boxes")
   monkeypatch.setattr(
-    formats_recordings.frames,
+    formats_recordings.video_files,
     "open_source",
     lambda path, fps: Faked(path, **changes.get(path.name, {})),
   )
@@ -350,14 +349,16 @@ def test_videos_that_do_not_fit_are_refused(
 
 
 def test_videos_are_read(tmp_path, record):
-  ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="needs jaxpose[video]")
+  pytest.importorskip("av", reason="needs jaxpose[video]")
   folder = write(tmp_path / "walk", record)
   (folder / "recording.json").write_text("{}")
   (folder / "videos").mkdir()
   for name in ("cam0", "cam1", "cam2"):
-    command = [ffmpeg.get_ffmpeg_exe(), "-v", "error", "-framerate", "10"]
-    command += ["-i", str(folder / name / "%d.png"), "-pix_fmt", "yuv444p"]
-    subprocess.run([*command, str(folder / "videos" / f"{name}.mp4")], check=True)
+    source = video_files.open_source(folder / name, 10.0)
+    path = folder / "videos" / f"{name}.mp4"
+    with video_files.Encoder(path, source.image_size, 10) as encoder:
+      for _, picture in source.read():
+        encoder.add(picture)
     shutil.rmtree(folder / name)
   found = read(folder, clip_frames=4)[0]
   assert float(found["fps"]) == 10

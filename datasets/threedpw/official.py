@@ -12,11 +12,12 @@ from jaxpose import skeletons
 from jaxpose.body import Body
 from jaxpose.body import body_files
 from jaxpose.data import sequences
-from jaxpose.files import array_pickle
+from jaxpose.files import pickles
 from jaxpose.geometry import cameras
 from jaxpose.skeletons import proportions
 
 FPS = 30.0
+_OBJECT = np.dtype(object)
 SPLITS = ("train", "validation", "test")
 GENDERS = {"m": "male", "f": "female"}
 Bodies = dict[str, Body] | None
@@ -105,7 +106,7 @@ def read(path: pathlib.Path) -> dict:
     ValueError: it is damaged, or is not what 3DPW's files are.
   """
   try:
-    content = array_pickle.read(path.read_bytes(), of="a sequence of 3DPW")
+    content = pickles.read(path.read_bytes(), of="a sequence of 3DPW")
   except ValueError as error:
     raise ValueError(f"{path}: {error}") from error
   if not isinstance(content, dict) or not set(_KEYS) <= set(content):
@@ -116,7 +117,8 @@ def read(path: pathlib.Path) -> dict:
     )
   people = len(content["genders"])
   for key in _PEOPLE:
-    if not isinstance(content[key], list | tuple) or len(content[key]) != people:
+    held = content[key]
+    if not isinstance(held, list | tuple | np.ndarray) or len(held) != people:
       raise ValueError(
         f"{path}: got {key} that is no list of {people}, expected one entry for "
         "each of the genders; get the file again."
@@ -141,7 +143,8 @@ def read(path: pathlib.Path) -> dict:
 
 def _array(path, content, key, shape, person=None) -> np.ndarray:
   value = content[key] if person is None else content[key][person]
-  value = np.asarray(value) if isinstance(value, list) else value
+  if isinstance(value, list) or getattr(value, "dtype", None) is _OBJECT:
+    value = np.asarray(list(value))
   if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
     raise ValueError(f"{path}: got {key} that is no array of numbers; get it again.")
   if value.shape != shape:

@@ -150,10 +150,10 @@ def read_task(task: Task) -> Iterator:
 
 
 _EXTRAS = {  # package -> the extra of jaxpose that brings it
+  "av": "video",
   "apache_beam": "beam",
   "cdflib": "h36m",
   "h5py": "hdf5",
-  "imageio_ffmpeg": "video",
 }
 
 

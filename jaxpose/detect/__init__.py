@@ -29,7 +29,7 @@ from jaxpose.detect import blazepose_weights
 from jaxpose.detect import detect_tracks
 from jaxpose.detect.detect_tracks import Chunks
 from jaxpose.detect.detect_tracks import Tracks
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.files import whole_files
 
 
@@ -84,7 +84,7 @@ def video(
     smooth: over time, by a one-euro filter.
     repair: put left and right limbs right that change places for a short time.
     even: make a frame rate that varies constant, unless `fps` is given: keypoints are
-      then of the frames of `frames.open_source(path, even=True)`.
+      then of the frames of `video_files.open_source(path, even=True)`.
     work: folder for what is finished, from which an interrupted call goes on; it is
       left for the caller to delete. None keeps everything in memory.
     progress: show a bar.
@@ -99,7 +99,7 @@ def video(
   if detector not in DETECTORS:
     raise ValueError(f"got the detector {detector!r}, expected {', '.join(DETECTORS)}.")
   skeleton, open_detector = DETECTORS[detector]
-  source = frames.open_source(path, fps, even=even)
+  source = video_files.open_source(path, fps, even=even)
   tracker = open_detector(source.fps, weights=weights, threads=threads, people=people)
   request = dict(
     video=source.path.name,

@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from jaxpose.data.pose_data import PoseData
-from jaxpose.files import video_encoder
+from jaxpose.files import video_files
 from jaxpose.files import whole_files
 from jaxpose.skeletons import Skeleton
 
@@ -189,7 +189,7 @@ def animation(
 
   Raises:
     ValueError: another ending, or arrays that do not fit.
-    ImportError: no ffmpeg for an `.mp4`.
+    ImportError: no PyAV for an `.mp4`.
   """
   path = pathlib.Path(path)
   joints_3d = checked(joints_3d, skeleton)
@@ -325,14 +325,14 @@ def check_movie(path: pathlib.Path) -> None:
 
   Raises:
     ValueError: it ends neither in .gif nor in .mp4.
-    ImportError: it ends in .mp4, and there is no ffmpeg.
+    ImportError: it ends in .mp4, and PyAV is not installed.
   """
   if path.suffix not in (".gif", ".mp4"):
     raise ValueError(
       f"got the file {path.name!r}, expected one ending in .gif or .mp4."
     )
   if path.suffix == ".mp4":
-    video_encoder.ffmpeg()
+    video_files.pyav()
 
 
 def write_movie(
@@ -369,7 +369,7 @@ def write_movie(
 def _write_mp4(path: pathlib.Path, pictures: Iterator[np.ndarray], fps) -> None:
   first = next(pictures)
   height, width = (length - length % 2 for length in first.shape[:2])
-  with video_encoder.Encoder(path, (width, height), fps) as encoder:
+  with video_files.Encoder(path, (width, height), fps) as encoder:
     encoder.add(first[:height, :width])
     for picture in pictures:
       encoder.add(picture[:height, :width])

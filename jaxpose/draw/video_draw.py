@@ -24,7 +24,7 @@ from PIL import Image
 from jaxpose.draw import render
 from jaxpose.draw import stage
 from jaxpose.files import whole_files
-from jaxpose.files.video_encoder import Encoder
+from jaxpose.files.video_files import Encoder
 from jaxpose.skeletons import Skeleton
 
 SIZE = (1280, 720)
@@ -51,8 +51,8 @@ def write(
 
   Args:
     path: ends in .mp4.
-    frames: RGB pictures, or (number, picture) as `frames.open_source` reads them; None:
-      the body alone.
+    frames: RGB pictures, or (number, picture) as `video_files.open_source` reads them;
+      None: the body alone.
     joints_3d: world, metres, z up, the floor at z = 0, see `jaxpose.motion.world`; NaN
       where unknown. The video ends with the shorter of frames and joints.
     skeleton: of the joints.
@@ -70,8 +70,8 @@ def write(
   Raises:
     FileExistsError: the file is there, and `overwrite` is not said.
     ValueError: another ending, or arrays that do not fit.
-    ImportError: the package that brings ffmpeg is not installed.
-    OSError: ffmpeg could not write the file, for instance on a full disk.
+    ImportError: PyAV is not installed.
+    OSError: the file cannot be written, for instance on a full disk.
   """
   path = whole_files.check(path, (".mp4",), overwrite)
   if not 0 < fps < np.inf:

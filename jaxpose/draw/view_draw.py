@@ -201,7 +201,7 @@ def overlay_animation(
 
   Raises:
     ValueError: another ending.
-    ImportError: no ffmpeg for an `.mp4`.
+    ImportError: no PyAV for an `.mp4`.
   """
   pose_draw.check_movie(pathlib.Path(path))
   labels = _labels(poses)

@@ -26,7 +26,7 @@ from jaxpose import runtime
 from jaxpose.data import pose_data
 from jaxpose.features import extract
 from jaxpose.features import spin
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import boxes
 from jaxpose.geometry import crops
 
@@ -109,7 +109,7 @@ def extract_videos(
         f"got the {label} {value!r}, expected letters, digits and underscores, no "
         "digit first; choose another."
       )
-  sources = [frames.open_source(video, fps) for video in videos]
+  sources = [video_files.open_source(video, fps) for video in videos]
   stems = [_stem(source.path) for source in sources]
   twice = sorted({stem for stem in stems if stems.count(stem) > 1})
   if twice:

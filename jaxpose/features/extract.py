@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from jaxtyping import UInt8
 
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.files import whole_files
 from jaxpose.formats import boxes
 from jaxpose.geometry import crops
@@ -41,7 +41,7 @@ class Job:
     scale: of the boxes.
   """
 
-  source: frames.Folder | frames.Video
+  source: video_files.Folder | video_files.Video
   tracks: tuple[boxes.Track, ...]
   folder: pathlib.Path
   scale: float
@@ -69,7 +69,7 @@ class Job:
 
 
 def prepare(
-  source: frames.Folder | frames.Video,
+  source: video_files.Folder | video_files.Video,
   tracks: list[boxes.Track] | None,
   folder: pathlib.Path,
   scale: float,

@@ -1,18 +1,17 @@
 """Reads `.npz` files whose arrays hold dicts and lists; nothing in them is run.
 
 `numpy.savez` pickles a dict as an array of one object, and `numpy.load` would have to
-unpickle it. Here the pickle is interpreted by `joblib_file`, which makes plain
-containers and arrays and refuses anything else.
+unpickle it.
 """
 
+import math
 import os
 import zipfile
 import zlib
 
 import numpy as np
 
-from jaxpose.files.joblib_file import InvalidJoblibFile
-from jaxpose.files.joblib_file import Reader
+from jaxpose.files import pickles
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
@@ -34,46 +33,28 @@ def load(path: str | os.PathLike, *names: str) -> list[object]:
           f"{', '.join(missing)} too; is it the file of another dataset?"
         )
       return [_array(packed, name, path) for name in names]
-  except FileNotFoundError:
-    raise
   except _DAMAGED as error:
     raise ValueError(
       f"{path}: truncated or damaged npz ({type(error).__name__}: {str(error)[:80]}); "
-      "copy or download it again."
+      f"{pickles.AGAIN}."
     ) from error
-
-
-class _Content:
-  """A member as it is unpacked, which never is in memory as a whole."""
-
-  def __init__(self, member: zipfile.ZipExtFile, size: int):
-    self.read, self.readline, self.tell = member.read, member.readline, member.tell
-    self.size = size
-
-  def __len__(self) -> int:
-    return self.size
 
 
 def _array(packed: zipfile.ZipFile, name: str, path: str | os.PathLike) -> object:
   size = packed.getinfo(f"{name}.npy").file_size
-  with packed.open(f"{name}.npy") as member:
-    try:
+  with pickles.in_words("numpy arrays", f"{path}: {name}: "):
+    with packed.open(f"{name}.npy") as member:
       version = np.lib.format.read_magic(member)
       read = {1: np.lib.format.read_array_header_1_0}
       header = read.get(version[0], np.lib.format.read_array_header_2_0)(member)
       shape, _, dtype = header
+      if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"an array of shape {str(shape)[:80]} in {size} bytes")
       if not dtype.hasobject:
         member.seek(0)
         return np.lib.format.read_array(member, allow_pickle=False)
-      array = Reader(_Content(member, size)).value()
+      array = pickles.Interpreter(size).run(member)
       member.read()  # to the end, where the sum is checked
       if not isinstance(array, np.ndarray) or array.shape != shape:
         raise ValueError("an array of another shape than declared")
-    except InvalidJoblibFile as error:
-      raise ValueError(f"{path}: {name} {error}") from None
-    except Exception as error:  # a damaged pickle can raise anything
-      raise ValueError(
-        f"{path}: {name} is truncated or damaged ({type(error).__name__}: "
-        f"{str(error)[:80]}); copy or download it again."
-      ) from error
   return array[()] if array.shape == () else array

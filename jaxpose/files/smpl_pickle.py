@@ -4,26 +4,16 @@ import math
 
 import numpy as np
 
-from jaxpose.files import array_pickle
-from jaxpose.files.array_pickle import Inert
+from jaxpose.files import pickles
+from jaxpose.files.pickles import Call
+from jaxpose.files.pickles import Unread
 
-
-def _packages(module: str, name: str):
-  """Stand-ins for the objects of chumpy and scipy."""
-  if f"{module} {name}" in ("copy_reg _reconstructor", "copyreg _reconstructor"):
-    return _Reconstructor()
-  if module.split(".")[0] == "chumpy" or module.startswith("scipy.sparse"):
-    return type(name, (Inert,), {})  # one of its own: pickles can set attributes
-  return None
-
-
-class _Reconstructor:
-  __slots__ = ()
-
-  def __call__(self, kind, *_):
-    if not (isinstance(kind, type) and issubclass(kind, Inert)):
-      raise TypeError("an object of an unknown kind")
-    return kind()
+_NAMES = pickles.WITHOUT_OBJECTS | {
+  f"{module} _reconstructor": Call(
+    lambda kind, *_: Unread(pickles.expect(kind, Unread).name)
+  )
+  for module in ("copy_reg", "copyreg")
+}
 
 
 def read(raw: bytes) -> dict[str, object]:
@@ -33,43 +23,50 @@ def read(raw: bytes) -> dict[str, object]:
     ValueError: the pickle asks for something that SMPL's files do not hold, or is
       damaged.
   """
-  content = array_pickle.read(
+  content = pickles.read(
     raw,
-    more=_packages,
-    holds="numpy, chumpy and scipy arrays",
     of="SMPL's arrays",
-    objects=False,
+    holds="numpy, chumpy and scipy arrays",
+    names=_NAMES,
+    inert=r"(chumpy|scipy\.sparse)[\w.]* \w+",
   )
-  try:
-    if not isinstance(content, dict):
-      raise TypeError(f"a {type(content).__name__}, expected a dict")
-    return {str(key): _plain(value) for key, value in content.items()}
-  except Exception as error:  # attributes can be anything
-    raise ValueError(
-      "truncated or damaged: it is no pickle of SMPL's arrays "
-      f"({type(error).__name__}: {str(error)[:80]}); copy or download it again."
-    ) from error
+  with pickles.in_words("SMPL's arrays"):
+    left = [8 * len(raw)]  # bytes that may be made
+    items = pickles.expect(content, dict).items()
+    return {str(key): _plain(value, left) for key, value in items}
 
 
-def _plain(value):
+def _plain(value: object, left: list):
   """The array behind a stand-in, or the value itself."""
-  if not isinstance(value, Inert):
+  if not isinstance(value, Unread):
     return value
-  state = {key: _plain(v) for key, v in value.state.items()}
+  attributes = pickles.expect(value.state or {}, dict)
+  state = {key: _plain(v, left) for key, v in attributes.items()}
   if "indptr" in state:
-    return _dense(type(value).__name__, state)
+    return _dense(value.name.split(".")[-1], state, left)
   if "idxs" in state:  # chumpy's selection of entries of another array
+    _spend(left, np.size(state["idxs"]) * state["a"].itemsize)
     return np.ravel(state["a"])[state["idxs"]].reshape(state["preferred_shape"])
   return state.get("x")
 
 
-def _dense(kind: str, state: dict) -> np.ndarray:
+def _dense(kind: str, state: dict, left: list) -> np.ndarray:
   """Scipy's compressed columns or rows as a matrix."""
-  shape = tuple(int(n) for n in state.get("_shape", state.get("shape")))
-  if len(shape) != 2 or math.prod(shape) > 2**24 or min(shape) < 0:
+  shape = pickles.checked_sizes(state.get("_shape", state.get("shape")))
+  columns, data = kind.startswith("csc"), state["data"]
+  counts = np.diff(state["indptr"])
+  if len(shape) != 2 or len(counts) != shape[columns] or (counts < 0).any():
     raise ValueError(f"a sparse matrix of shape {shape}")
-  columns = kind.startswith("csc")
-  major = np.repeat(np.arange(shape[columns]), np.diff(state["indptr"]))
-  matrix = np.zeros(shape[::-1] if columns else shape, state["data"].dtype)
-  np.add.at(matrix, (major, state["indices"]), state["data"])
+  if data.ndim != 1 or not counts.sum() == len(state["indices"]) == len(data):
+    raise ValueError(f"a sparse matrix of shape {shape} with other entries")
+  _spend(left, math.prod(shape) * data.itemsize)
+  major = np.repeat(np.arange(shape[columns]), counts)
+  matrix = np.zeros(shape[::-1] if columns else shape, data.dtype)
+  np.add.at(matrix, (major, state["indices"]), data)
   return matrix.T if columns else matrix
+
+
+def _spend(left: list, amount: int):
+  left[0] -= amount
+  if left[0] < 0:
+    raise ValueError("it declares more data than the file holds")

@@ -116,8 +116,8 @@ def load(path: str | os.PathLike) -> Poses:
   if str(found.get("format", "")) != FORMAT:
     said = f"the format {str(found['format'])!r}" if "format" in found else "no format"
     raise ValueError(
-      f"{path}: got {said}, expected {FORMAT!r}; it is not a file of pose_files.save, or "
-      "of a newer jaxpose."
+      f"{path}: got {said}, expected {FORMAT!r}; it is not a file of pose_files.save, "
+      "or of a newer jaxpose."
     )
   needed = _NEEDED + (("keypoint_names",) if "keypoints_skeleton" in found else ())
   lacking = [key for key in needed if key not in found]

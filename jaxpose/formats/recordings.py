@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import boxes as box_files
 from jaxpose.formats import calibration
 from jaxpose.formats.calibration import Calibrated
@@ -31,13 +31,13 @@ class View:
 
   Attributes:
     lens: from its pictures to undistorted ones.
-    source: of the pictures, see `jaxpose.files.frames`.
+    source: of the pictures, see `jaxpose.files.video_files`.
     start: frames of it that come before the recording.
     track: boxes and keypoints, see `jaxpose.formats.boxes`; None for the whole picture.
   """
 
   lens: Lens
-  source: frames.Folder | frames.Video
+  source: video_files.Folder | video_files.Video
   start: int
   track: box_files.Track | None
 
@@ -140,7 +140,7 @@ def sources_in(folder: pathlib.Path) -> list[str]:
   for place in _PLACES:
     for path in (folder / place).glob("*"):
       if path.is_dir():
-        if any(p.suffix.lower() in frames.PICTURES for p in path.iterdir()):
+        if any(p.suffix.lower() in video_files.PICTURES for p in path.iterdir()):
           if path.name not in _PLACES:
             found.add(path.name)
       elif path.suffix.lower() not in _OTHER and not path.name.startswith("."):
@@ -156,13 +156,13 @@ def _source(folder: pathlib.Path, name: str, fps):
           f"{place / name} is a folder of pictures, whose frame rate is not in the "
           f'files; write "fps" into {folder / ABOUT}.'
         )
-      return frames.open_source(place / name, fps)
+      return video_files.open_source(place / name, fps)
     files = place.glob(f"{name}.*") if place.is_dir() else ()
     found = [
       p for p in sorted(files) if p.suffix.lower() not in _OTHER and p.stem == name
     ]
     if found:
-      return frames.open_source(found[0], fps)
+      return video_files.open_source(found[0], fps)
   return None
 
 

@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   """A mistake ends it with one sentence and exit code 1."""
   argv = sys.argv[1:] if argv is None else argv
   several = any(word.split("=")[0] == "--views" for word in argv)
+  if several and {"-h", "--help"} & set(argv):
+    argv = ["--help"]  # before --views, which wants its videos
   args = (rig_parser() if several else _parser()).parse_args(argv)
   live = getattr(args, "live", None) is not None
   stop_on_term = signal.signal(signal.SIGTERM, signal.default_int_handler)

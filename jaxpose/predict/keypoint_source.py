@@ -10,8 +10,7 @@ import numpy as np
 
 from jaxpose import detect
 from jaxpose.detect.detect_tracks import Tracks
-from jaxpose.files import focal_metadata
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import keypoint_files
 from jaxpose.geometry import cameras
 from jaxpose.predict import result_folder
@@ -57,8 +56,8 @@ class Log:
 
 def opened(
   path: str | os.PathLike, fps: float | None, even: bool = True
-) -> frames.Folder | frames.Video:
-  """The video or folder at a path; `even` as in `frames.open_source`.
+) -> video_files.Folder | video_files.Video:
+  """The video or folder at a path; `even` as in `video_files.open_source`.
 
   Raises:
     FileNotFoundError: nothing is there.
@@ -67,20 +66,20 @@ def opened(
   """
   path = pathlib.Path(path).expanduser()
   if path.is_dir() and fps is None:
-    frames.open_source(path, 1.0)  # what is wrong with the pictures is said first
+    video_files.open_source(path, 1.0)  # what is wrong with the pictures is said first
   if fps is not None and not 0 < fps < np.inf:
     raise ValueError(f"got fps={fps}, expected frames per second, above 0.")
-  return frames.open_source(path, fps, even=even)
+  return video_files.open_source(path, fps, even=even)
 
 
 def focal_length(source, given: float | None) -> tuple[float, str]:
   """Length in pixels, and where it is from."""
   if given is not None:
     return float(given), f"The focal length is {given:g} pixels, as given."
-  stored = isinstance(source, (frames.Folder, frames.Video))
-  equivalent = focal_metadata.equivalent_mm(source) if stored else None
+  stored = isinstance(source, (video_files.Folder, video_files.Video))
+  equivalent = source.equivalent_mm() if stored else None
   if equivalent:
-    length = focal_metadata.pixels(equivalent, source.image_size)
+    length = video_files.focal_pixels(equivalent, source.image_size)
     return length, (
       f"The focal length is {length:.0f} pixels: {equivalent:g} mm on a 35 mm camera, "
       "says the file."
@@ -118,7 +117,7 @@ def tracks(
         f"of {source.path.name}; take the keypoints of this video."
       )
     log.say(f"{file.name}: keypoints of {len(found)} people.")
-    if isinstance(source, frames.Video) and source.varying() is not None:
+    if isinstance(source, video_files.Video) and source.varying() is not None:
       log.say(
         f"The frame rate of {source.path.name} varies, but keypoints of another "
         f"detector count {source.fps:g} frames a second: speeds are wrong by as much."

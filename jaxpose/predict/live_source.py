@@ -8,10 +8,8 @@ behind. A queue before a slow reader grows, and with it the age of what is read;
 the numbers tell the reader how many frames it missed.
 """
 
-import collections
 import pathlib
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxpose.files import frames
+from jaxpose.files import video_files
 
 
 class Newest:
@@ -76,9 +74,7 @@ class Newest:
 
 
 _PATIENCE = 20.0  # seconds for the first frame
-_HEADER = 3.0  # and for what is said of it
-_HASTE = ("-fflags", "nobuffer", "-flags", "low_delay", "-probesize", "1000000")
-_HASTE += ("-analyzeduration", "1000000")
+_HASTE = dict(fflags="nobuffer", probesize="1000000", analyzeduration="1000000")
 
 
 class Shot(NamedTuple):
@@ -104,7 +100,7 @@ class Stream:
   """
 
   def __init__(self, source: str, fps: float | int | None = None):
-    """Starts ffmpeg and waits for the first frame.
+    """Opens the source and waits for the first frame.
 
     Args:
       source: number of a camera, such as "0", its path, an address such as
@@ -114,37 +110,20 @@ class Stream:
     Raises:
       FileNotFoundError: no such file or camera.
       ValueError: no picture comes, or the source does not say its frame rate.
-      ImportError: the package that decodes videos is not installed.
+      ImportError: PyAV is not installed.
     """
-    program = frames.ffmpeg()
-    options = input_options(source, program)
-    self.name, self.paced = source, options[:-1] == ["-i"]
-    command = [program, "-hide_banner", "-nostats", "-nostdin", *options]
-    self._process = subprocess.Popen(
-      [*command, *frames.AS_THEY_ARE, *frames.AS_PICTURES],
-      stdin=subprocess.DEVNULL,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      start_new_session=True,  # Ctrl-C is for us alone
-    )
-    self._said: collections.deque[str] = collections.deque(maxlen=60)
-    self._rate, self._newest = float(fps or 0), Newest()
-    self._wanted, self._start = threading.Event(), 0.0
-    self._told = threading.Event()  # the rate, or nothing more is said
-    self._threads = [
-      threading.Thread(target=work, daemon=True) for work in (self._listen, self._read)
-    ]
-    for thread in self._threads:
-      thread.start()
+    self._input = input_options(source)
+    self.name, self.paced = source, set(self._input) == {"name"}
+    self.fps, self._newest = float(fps or 0), Newest()
+    self._wanted, self._start, self._said = threading.Event(), 0.0, ""
+    self._thread = threading.Thread(target=self._read, daemon=True)
+    self._thread.start()
     try:
       first = self._newest.get(seconds=_PATIENCE)
       if first is None:
         raise ValueError(f"{source}: {self._complaint()}")
       height, width, _ = first[1].frame.shape
       self.image_size = (width, height)
-      if not self._rate:  # it is said by another thread than the picture
-        self._told.wait(_HEADER)
-      self.fps = self._rate
       if not self.fps > 0:
         raise ValueError(
           f"{source}: the stream does not say its frame rate; give it with --fps."
@@ -183,15 +162,10 @@ class Stream:
     return self._newest.ended
 
   def close(self) -> None:
-    """Stops ffmpeg."""
+    """Stops reading."""
     self._newest.end()
     self._wanted.set()
-    self._process.kill()
-    self._process.wait()
-    for thread in self._threads:
-      thread.join(5)
-    self._process.stdout.close()
-    self._process.stderr.close()
+    self._thread.join(5)  # it may hang in a stream from which nothing comes
 
   def __enter__(self):
     return self
@@ -200,35 +174,26 @@ class Stream:
     self.close()
 
   def _read(self) -> None:
-    number = 0
     try:
-      for frame in frames.pictures(self._process.stdout):
-        if self.paced and number:
-          self._wanted.wait()  # a file does not begin before somebody looks
+      with video_files.opened(**self._input, timeout=(_PATIENCE + 1, None)) as stream:
+        if self.paced:
+          stream.thread_type = "AUTO"
+        else:  # threads would hold frames back
+          stream.codec_context.options = dict(flags="low_delay")
+        self.fps = self.fps or float(stream.average_rate or stream.base_rate or 0)
+        rgb = video_files.Rgb()
+        for number, frame in enumerate(video_files.decoded(stream)):
+          if self.paced and number:
+            self._wanted.wait()  # a file does not begin before somebody looks
           if self.ended:
             return
-          wait = self._start + number / self._rate - time.monotonic()
-          time.sleep(max(wait, 0))
-        self._newest.put(Shot(time.monotonic(), frame))
-        number += 1
-    except ValueError:  # closed meanwhile
-      pass
+          if self.paced and number:
+            time.sleep(max(self._start + number / self.fps - time.monotonic(), 0))
+          self._newest.put(Shot(time.monotonic(), rgb(frame)))
+    except ValueError as error:
+      self._said = str(error)
     finally:
       self._newest.end()
-
-  def _listen(self) -> None:
-    try:
-      for raw in self._process.stderr:
-        line = raw.decode(errors="replace").strip()
-        self._said.append(line)
-        said = re.search(r"Video:.*?([\d.]+) (?:fps|tbr)", line)
-        if said and not self._rate:
-          self._rate = float(said[1])
-          self._told.set()
-    except ValueError:  # closed meanwhile
-      pass
-    finally:
-      self._told.set()
 
   def _complaint(self) -> str:
     if not self._newest.ended:
@@ -236,60 +201,58 @@ class Stream:
         f"got no picture within {_PATIENCE:.0f} seconds, expected a stream that is "
         "running; is the camera in use, or the address wrong?"
       )
-    self._threads[0].join(5)  # until all that it said is read
-    telling = [t for t in self._said if re.search(r"(?i)error|cannot|no |invalid", t)]
-    said = (telling or list(self._said) or ["it gives no reason"])[-1]
     return (
-      f"ffmpeg got no picture from it ({said[:160].rstrip('.')}); expected the number "
-      "or path of a camera that nobody else uses, the address of a stream, or a video."
+      f"ffmpeg got no picture from it ({self._said}); expected the number or path of a "
+      "camera that nobody else uses, the address of a stream, or a video."
     )
 
 
-def input_options(source: str, program: str, system: str = sys.platform) -> list[str]:
-  """How ffmpeg opens a source: the options up to and including -i.
+def input_options(source: str, system: str = sys.platform) -> dict:
+  """How `video_files.opened` opens a source.
 
   Args:
     source: see `Stream`.
-    program: path of ffmpeg, which lists the cameras on Windows.
     system: as `sys.platform` names it.
+
+  Returns:
+    `name` and, unless it is a file, `format` and `options`.
 
   Raises:
     FileNotFoundError: no such file or camera.
+    ImportError: PyAV is not installed.
   """
+  av = video_files.pyav()
   if source.isdigit():
-    return _camera(int(source), program, system)
+    return _camera(int(source), av, system)
   if re.match(r"[a-z][a-z0-9+]+://", source):
-    transport = ["-rtsp_transport", "tcp"] if source.startswith("rtsp") else []
-    return [*_HASTE, *transport, "-i", source]
+    transport = dict(rtsp_transport="tcp") if source.startswith("rtsp") else {}
+    return dict(name=source, options=_HASTE | transport)
   path = pathlib.Path(source).expanduser()
   if path.is_char_device():
-    return ["-f", "v4l2", *_HASTE, "-i", str(path)]
+    return dict(name=str(path), format="v4l2", options=_HASTE)
   if not path.is_file():
     raise FileNotFoundError(
       f"{source}: no such file or camera; expected the number of a camera (0 is the "
       "first), its path, an address such as rtsp://..., or a video file."
     )
-  return ["-i", str(path)]
+  return dict(name=f"file:{path}")
 
 
-def _camera(number: int, program: str, system: str) -> list[str]:
+def _camera(number: int, av, system: str) -> dict:
   if system == "darwin":
     # Macs refuse rates that the camera does not have; all have 30.
-    return ["-f", "avfoundation", "-framerate", "30", *_HASTE, "-i", f"{number}:none"]
+    options = _HASTE | dict(framerate="30")
+    return dict(name=f"{number}:none", format="avfoundation", options=options)
   if system == "win32":
-    done = subprocess.run(
-      [program, "-hide_banner", "-f", "dshow", "-list_devices", "true", "-i", "dummy"],
-      capture_output=True,
-      check=False,
-    )
-    said = done.stderr.decode(errors="replace")
-    names = re.findall(r'"([^"@][^"]*)" \(video\)', said)
-    if number >= len(names):
+    found = av.device.enumerate_input_devices("dshow")
+    found = [device for device in found if "video" in device.media_types]
+    if number >= len(found):
+      names = ", ".join(device.description for device in found)
       raise FileNotFoundError(
-        f"got the camera {number}, expected one of the {len(names)} that Windows "
-        f"shows, from 0: {', '.join(names) or 'none'}."
+        f"got the camera {number}, expected one of the {len(found)} that Windows "
+        f"shows, from 0: {names or 'none'}."
       )
-    return ["-f", "dshow", *_HASTE, "-i", f"video={names[number]}"]
+    return dict(name=f"video={found[number].name}", format="dshow", options=_HASTE)
   path = pathlib.Path(f"/dev/video{number}")
   if not path.exists():
     found = sorted(str(p) for p in pathlib.Path("/dev").glob("video*"))
@@ -297,4 +260,4 @@ def _camera(number: int, program: str, system: str) -> list[str]:
       f"{path}: no such camera; expected one of those here: "
       f"{', '.join(found) or 'none'}."
     )
-  return ["-f", "v4l2", *_HASTE, "-i", str(path)]
+  return dict(name=str(path), format="v4l2", options=_HASTE)

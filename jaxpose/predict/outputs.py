@@ -10,7 +10,7 @@ from tqdm import tqdm
 from jaxpose.body.meshes import Mesh
 from jaxpose.draw import html_page
 from jaxpose.draw import video_draw
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import bvh_writer
 from jaxpose.formats import pose_files
 from jaxpose.motion import bone_rotations
@@ -20,7 +20,7 @@ NAMES = dict(
   npz="poses.npz", csv="poses.csv", bvh="poses.bvh", mp4="video.mp4", html="page.html"
 )
 BODY, BODY_GLB = "body.npz", "body.glb"
-_NEEDS = dict(mp4=("imageio_ffmpeg", "video"), html=("viser", "viz"))
+_NEEDS = dict(mp4=("av", "video"), html=("viser", "viz"))
 _LONGEST_PAGE = 600  # seconds; a page holds all its frames in the browser's memory
 
 
@@ -57,7 +57,7 @@ def write(
   path: pathlib.Path,
   person: Person,
   form: str,
-  source: frames.Folder | frames.Video | None,
+  source: video_files.Folder | video_files.Video | None,
   progress: str | None = None,
 ) -> str:
   """Writes one file, whole or not at all; what is at its place is replaced.

@@ -17,7 +17,7 @@ from jaxpose.draw import render
 from jaxpose.draw import stage
 from jaxpose.draw import video_draw
 from jaxpose.files import whole_files
-from jaxpose.files.video_encoder import Encoder
+from jaxpose.files.video_files import Encoder
 from jaxpose.predict.rig_source import Rig
 from jaxpose.skeletons import Skeleton
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxpose.files import frames
+from jaxpose.files import video_files
 from jaxpose.formats import calibration as formats_calibration
 from jaxpose.formats import recordings
 from jaxpose.formats.calibration import Calibrated
@@ -32,7 +32,7 @@ class Rig(NamedTuple):
   """
 
   names: tuple[str, ...]
-  sources: tuple[frames.Folder | frames.Video, ...]
+  sources: tuple[video_files.Folder | video_files.Video, ...]
   lenses: tuple[Lens, ...]
   fps: float
   count: int
@@ -94,7 +94,7 @@ def opened(
     up: axis of its world that points up.
     fps: frames per second; needed for folders.
     shortest: go as far as the shortest video.
-    even: as in `frames.open_source`.
+    even: as in `video_files.open_source`.
 
   Raises:
     FileNotFoundError: no such file.

@@ -24,6 +24,7 @@ from jaxpose import models
 from jaxpose import tasks
 from jaxpose.tasks.scoring import Evaluation
 from jaxpose.train import optimizers
+from jaxpose.train import training_data
 from jaxpose.train.rundir import Clock
 from jaxpose.train.rundir import Interrupt
 from jaxpose.train.rundir import RunLog
@@ -36,8 +37,6 @@ from jaxpose.train.training import start_from
 from jaxpose.train.training import start_from_parts
 from jaxpose.train.training import start_from_spin
 from jaxpose.train.training import train_step
-from jaxpose.train.training_data import loader
-from jaxpose.train.training_data import training_data
 from jaxpose.weights.checkpoint import Checkpoints
 from jaxpose.weights.checkpoint import has_checkpoint
 
@@ -66,8 +65,8 @@ def train(config: ml_collections.ConfigDict, workdir: str) -> dict[str, float]:
     )
 
   # Data: a batch is a function of the step.
-  load = loader(d)
-  data, order = training_data(config, load)
+  load = training_data.loader(d)
+  data, order = training_data.training_data(config, load)
   kind, frames, runs = tasks.of(data.frames), data.frames, data.runs
   if d.device_resident:
     frames, runs = jax.device_put((frames, runs), replicated)
