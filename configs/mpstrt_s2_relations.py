@@ -16,7 +16,6 @@ def get_config(variant: str = "full"):
   )
   config.init_from = "runs/mpstrt_s1"
   config.init_new = ("embedding", "relations")
-  config.lr_factors = dict(trunk=0.3, spatial=0.3)
   config.data.name = "synthetic_multiview"
   config.data.builder_config = "cmu"
   config.data.window = 8
@@ -27,20 +26,20 @@ def get_config(variant: str = "full"):
   config.augment_views.color = 0.3
   config.augment_views.erase = 0.2
   config.losses = dict(
-    points=dict(fn="views_2d", key="keypoints_2d", weight=0.3),
-    points_alone=dict(fn="views_2d", key="keypoints_2d_spatial", weight=0.15),
-    points_either=dict(fn="views_2d_either", key="keypoints_2d", weight=1.0),
+    points=dict(fn="views_2d", key="keypoints_2d", weight=1.0),
+    points_alone=dict(fn="views_2d", key="keypoints_2d_spatial", weight=0.5),
+    points_either=dict(fn="views_2d_either", key="keypoints_2d", weight=0.5),
     points_alone_either=dict(
-      fn="views_2d_either", key="keypoints_2d_spatial", weight=0.5
+      fn="views_2d_either", key="keypoints_2d_spatial", weight=0.25
     ),
     relevance=dict(fn="relevance", key="relevance_0", weight=0.1),
     confidence=dict(fn="confidence", key="score_logits", weight=0.05),
   )
   config.optimizer = dict(name="adamw", weight_decay=0.05, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=1e-3, final=1e-6, warmup_steps=10)
-  config.total_steps = 80
+  config.total_steps = 120
   config.log_every = 10
-  config.eval_every = 80
+  config.eval_every = 120
   config.save_every = 50
   config.evals = dict(
     validation=dict(split="validation", protocols=("cmu_p1",)),

@@ -42,9 +42,9 @@ def get_config(variant: str = "full"):
   )
   config.optimizer = dict(name="adamw", weight_decay=0.05, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=5e-4, final=1e-6, warmup_steps=20)
-  config.total_steps = 400
+  config.total_steps = 300
   config.log_every = 10
-  config.eval_every = 400
+  config.eval_every = 300
   config.save_every = 50
   config.evals = dict(
     validation=dict(split="validation", protocols=("cmu_p1",)),
