@@ -14,7 +14,7 @@ from jaxpose.config import base_config
 def get_config(variant: str = "full"):
   config = base_config()
   config.model = dict(
-    name="multiview", variant="small", image_size=64, lifter_reweighted=True
+    name="multiview", variant="small", image_size=64, depth=3, lifter_reweighted=True
   )
   config.inputs = (
     *("images", "view_mask"),
