@@ -1,6 +1,19 @@
 r"""Stage 1 of the multi-view network: 2D poses of single images, on rendered people.
 
 Run: python -m jaxpose.train --config=configs/mpstrt_s1_2d.py --workdir=runs/mpstrt_s1
+
+Of mpstrt-small it is three runs in a row, seed 0, each from the one before it
+(--config.init_from), on one CPU core that was shared. They differ in the weights of
+points and points_alone, and of the two terms *_either:
+
+| steps | base | points, alone | either, alone | minutes |
+| 1,000 of 2,000 | 2e-3, warm-up 150 | 1, 0.5 | none | 29 |
+| 593 of 850 | 1.5e-3, 30 | 0.3, 0.15 | 1, 0.5 (as here) | 10 |
+| 430 | 1.5e-3, 20 | 1, 0.5 | 0.5, 0.25 | 11 |
+
+The first left all limbs in the middle of the body, for the network could not tell the
+front from the back; see `keypoints_2d_either`. The second found the limbs, the third
+began to tell left from right.
 """
 
 from jaxpose.config import base_config

@@ -16,7 +16,6 @@ def get_config(variant: str = "full"):
   )
   config.init_from = "runs/mpstrt_s1"
   config.init_new = ("embedding", "relations")
-  config.lr_factors = dict(trunk=0.1, spatial=0.1)
   config.data.name = "synthetic_multiview"
   config.data.builder_config = "cmu"
   config.data.window = 8
@@ -37,10 +36,10 @@ def get_config(variant: str = "full"):
     confidence=dict(fn="confidence", key="score_logits", weight=0.05),
   )
   config.optimizer = dict(name="adamw", weight_decay=0.05, clip=1.0)
-  config.schedule = dict(name="warmup_cosine", base=1e-3, final=1e-6, warmup_steps=20)
-  config.total_steps = 200
+  config.schedule = dict(name="warmup_cosine", base=1e-3, final=1e-6, warmup_steps=10)
+  config.total_steps = 120
   config.log_every = 10
-  config.eval_every = 200
+  config.eval_every = 120
   config.save_every = 50
   config.evals = dict(
     validation=dict(split="validation", protocols=("cmu_p1",)),

@@ -14,7 +14,7 @@ from jaxpose.config import base_config
 def get_config(variant: str = "full"):
   config = base_config()
   config.model = dict(
-    name="multiview", variant="small", image_size=64, lifter_reweighted=True
+    name="multiview", variant="small", image_size=64, depth=3, lifter_reweighted=True
   )
   config.inputs = (
     *("images", "view_mask"),
@@ -42,9 +42,9 @@ def get_config(variant: str = "full"):
   )
   config.optimizer = dict(name="adamw", weight_decay=0.05, clip=1.0)
   config.schedule = dict(name="warmup_cosine", base=5e-4, final=1e-6, warmup_steps=20)
-  config.total_steps = 400
+  config.total_steps = 300
   config.log_every = 10
-  config.eval_every = 400
+  config.eval_every = 300
   config.save_every = 50
   config.evals = dict(
     validation=dict(split="validation", protocols=("cmu_p1",)),
