@@ -3,6 +3,8 @@ r"""Stage 3 of the multi-view network: the lifter alone, on captured motion.
 Run: python -m jaxpose.train --config=configs/mpstrt_s3_lifter.py
        --workdir=runs/mpstrt_s3
 
+Of mpstrt-small it is 300 steps, seed 0, 19 minutes on what other work left of a core.
+
 No images: its input are true 2D poses with the errors of a 2D detector. Variant "tiny"
 makes the lifter of configs/mpstrt_quickstart.py, on synthetic motion.
 """

@@ -18,6 +18,9 @@ KIND = {name: pretrained.load(name).model["name"] for name in NAMES}
 LIFTERS = [name for name in NAMES if KIND[name] in ("gla_gcn", "ray_lifter")]
 each_name = pytest.mark.parametrize("name", NAMES)
 each_lifter = pytest.mark.parametrize("name", LIFTERS)
+# Those that read pictures: see released_pictures_test.py.
+OF_POSES = [name for name in NAMES if KIND[name] != "multiview"]
+each_of_poses = pytest.mark.parametrize("name", OF_POSES)
 
 
 def test_every_weights_file_is_listed():
@@ -33,16 +36,14 @@ def test_released_weights_say_how_they_were_made(name):
   assert weights.info["command"].startswith("python -m jaxpose.train --config=configs/")
 
 
-@each_name
+@each_of_poses
 def test_released_weights_know_motion_that_they_have_not_seen(
   name, tiny_data_dir, tmp_path, monkeypatch
 ):
   # jax 0.10's simulated devices take minutes to share the batches of several views.
   one = jax.devices()[:1]
   monkeypatch.setattr(jax, "devices", lambda: one)
-  # Pictures are those of a data set of their own: see released_pictures_test.py.
-  data_set = "synthetic_multiview" if KIND[name] == "multiview" else "synthetic_motion"
-  words = ["--weights", name, "--data", data_set, "--split", "test"]
+  words = ["--weights", name, "--data", "synthetic_motion", "--split", "test"]
   words += ["--builder_config", "mesh_tiny" if KIND[name] == "glot" else "tiny"]
   evaluate.main([*words, "--data_dir", str(tiny_data_dir), "--out", f"{tmp_path}/new"])
   rows = json.loads((tmp_path / "new" / "scores.json").read_text())
