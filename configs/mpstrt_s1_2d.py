@@ -2,6 +2,9 @@ r"""Stage 1 of the multi-view network: 2D poses of single images, on rendered pe
 
 Run: python -m jaxpose.train --config=configs/mpstrt_s1_2d.py --workdir=runs/mpstrt_s1
 
+The motion of the rendered people is that of cmu_mocap, which is built first; see
+datasets/synthetic_multiview/README.md, also for photographs as backdrops.
+
 Of mpstrt-small it is three runs in a row, seed 0, each from the one before it
 (--config.init_from), on one CPU core that was shared. They differ in the weights of
 points and points_alone, and of the two terms *_either:
