@@ -508,13 +508,13 @@ def test_a_full_disk_keeps_what_was_finished_and_the_same_call_goes_on(
   def full(path, *_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-  monkeypatch.setattr(pose_files, "save", full)
+  monkeypatch.setattr(pose_files, "save_csv", full)
   with pytest.raises(OSError, match="No space left on device"):
     run(scene, tmp_path, person=0)
   before = stamps(tmp_path)
   kept = [tmp_path / name for name in ("keypoints.npz", "person_0/poses.npz")]
   assert set(kept) <= set(before)
-  monkeypatch.setattr(pose_files, "save", save)
+  monkeypatch.setattr(pose_files, "save_csv", save)
   run(scene, tmp_path, person=0)
   after = stamps(tmp_path)
   assert [after[p] for p in kept] == [before[p] for p in kept]

@@ -163,7 +163,8 @@ def test_the_quick_start_runs_from_the_wheel_in_an_empty_directory(site, tmp_pat
 _FACTS = """
 import json, sys
 import jaxpose
-from jaxpose.weights import pretrained, resources
+from jaxpose.files import resources
+from jaxpose.weights import pretrained
 folders = [str(resources.folder(n)) for n in ("configs", "datasets", "weights")]
 builders = [p.name for p in resources.folder("datasets").iterdir() if p.is_dir()]
 released = sorted(pretrained.released())
