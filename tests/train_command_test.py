@@ -65,7 +65,7 @@ def check_run(workdir, out) -> None:
   assert config["total_steps"] == STEPS
   assert config["model"]["width"] == 8
   assert config["skeleton"] == "h36m17"
-  assert "jaxpose.train" in config["command"] or "train.py" in config["command"]
+  assert config["command"].startswith("jaxpose.train --config=")
 
   records = small_runs.metrics(workdir)
   steps = [r for r in records if "loss" in r]

@@ -77,7 +77,7 @@ def claim_workdir(
   workdir = pathlib.Path(workdir).expanduser()
   workdir.mkdir(parents=True, exist_ok=True)
   new = json.loads(config.to_json_best_effort()) | facts
-  new["command"] = " ".join(sys.argv)
+  new["command"] = " ".join([_program(sys.argv[0]), *sys.argv[1:]])
   path = workdir / "config.json"
   text = json.dumps(new, indent=2, sort_keys=True) + "\n"
   if not path.exists():
@@ -96,6 +96,12 @@ def claim_workdir(
   if _without_command(old) != _without_command(new):
     (workdir / "config.resumed.json").write_text(text)
   return workdir
+
+
+def _program(path: str) -> str:
+  """The module for the command line `jaxpose train` and its `python -m`."""
+  ours = path == "jaxpose train" or path.endswith("train/__main__.py")
+  return "jaxpose.train" if ours else path
 
 
 def _without_command(config: dict) -> dict:
