@@ -52,7 +52,7 @@ def test_a_damaged_or_malicious_npz_is_refused(tmp_path, name):
     builder_testing.refused("human36m", tmp_path, message, config="videopose3d_cpn")
   key = "positions_3d" if "3d" in name else "positions_2d"
   np.savez(path, **{key: {"S1": builder_testing.Malicious(tmp_path / "made")}})
-  message = rf"{name}\.npz: {key} refused: it asks for 'posix\.mkdir', .* nothing was"
+  message = rf"{name}\.npz: {key}: refused: it asks for 'posix\.mkdir', .* nothing was"
   builder_testing.refused("human36m", tmp_path, message, config="videopose3d_cpn")
   assert not (tmp_path / "made").exists()
 

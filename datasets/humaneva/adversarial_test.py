@@ -33,7 +33,7 @@ def test_a_damaged_or_malicious_npz_is_refused(tmp_path, name):
   held = {"Train/S1": builder_testing.Malicious(tmp_path / "made")}
   np.savez(path, **{FILES[name]: held})
   message = (
-    rf"{name}: {FILES[name]} refused: it asks for 'posix\.mkdir', .* nothing was"
+    rf"{name}: {FILES[name]}: refused: it asks for 'posix\.mkdir', .* nothing was"
   )
   builder_testing.refused("humaneva", tmp_path, message, config="detectron")
   assert not (tmp_path / "made").exists()

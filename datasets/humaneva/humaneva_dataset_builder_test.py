@@ -220,7 +220,7 @@ class Malicious:
 
 def test_a_malicious_pickle_is_not_run(tmp_path):
   write(tmp_path, content()["world"], {"Train/S1": Malicious(tmp_path / "ran")})
-  refused(tmp_path, "positions_2d refused: .* nothing was executed")
+  refused(tmp_path, "positions_2d: refused: .* nothing was executed")
   assert not (tmp_path / "ran").exists()
 
 
