@@ -11,7 +11,8 @@ gla_gcn_cmu_27 went on from its earlier weights, which were trained on people wh
 torsos and forearms are too short: --config.init_from=gla_gcn_cmu_27
 --config.schedule.base=2e-3 --config.total_steps=4200, seed 0, 48 minutes on one CPU
 core. Test subjects, exact 2D: 43.4 mm MPJPE, 31.3 mm PA-MPJPE; validation by steps:
-1,000 48.3, 33.0; 2,000 46.7, 31.7; 3,000 43.8, 30.7; 4,000 43.8, 30.1.
+1,000 48.3, 33.0; 2,000 46.7, 31.7; 3,000 43.8, 30.7; 4,000 43.8, 30.1. The
+length and rate below, from scratch, were not run on this data.
 """
 
 from jaxpose.config import base_config

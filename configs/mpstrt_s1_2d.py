@@ -16,7 +16,7 @@ points and points_alone, and of the two terms *_either:
 
 The first left all limbs in the middle of the body, for the network could not tell the
 front from the back; see `keypoints_2d_either`. The second found the limbs, the third
-began to tell left from right.
+began to tell left from right. The settings below were not run as a whole.
 """
 
 from jaxpose.config import base_config

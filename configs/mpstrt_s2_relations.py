@@ -4,6 +4,7 @@ Run: python -m jaxpose.train --config=configs/mpstrt_s2_relations.py
        --config.init_from=runs/mpstrt_s1 --workdir=runs/mpstrt_s2
 
 mpstrt-small is without: 28 steps, all that there was time for, made its 2D poses worse.
+The length and rates below are planned, not measured.
 """
 
 from jaxpose.config import base_config

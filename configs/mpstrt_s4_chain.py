@@ -10,7 +10,9 @@ than half of the time.
 Of mpstrt-small it is 120 steps, seed 0, 2 minutes on a busy core, without stage 2: the
 parts of stages 1 and 3 were put into a network with --config.model.depth=0, whose
 embedding of times and cameras is 0, so that its 2D poses are those of stage 1 (with
---config.init_from of that file, --config.init_new='()', --config.init_parts='{}').
+--config.init_from of that file, --config.init_new='()', --config.init_parts='{}'). The
+script that joined them is not kept, so these commands alone do not make it again. The
+lengths and rates below are planned, not measured.
 Scores: docs/multiview.md.
 """
 
