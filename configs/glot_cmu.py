@@ -7,7 +7,8 @@ detector's errors (`jaxpose.data.detector_errors`), under cameras from near and 
 high and low; released as mesh-16, which went on from its earlier weights:
 --config.init_from=mesh-16 --config.schedule.base=1e-3 --config.total_steps=6500
 --config.eval_every=3250, seed 0, 85 minutes with its scores on one busy CPU core.
-Test subjects, MPJPE, PA-MPJPE and MPVPE in mm: 56.4, 39.9, 75.9 from exact 2D, 78.3, 50.8, 102.3 with errors.
+Test subjects, MPJPE, PA-MPJPE and MPVPE in mm: 56.4, 39.9, 75.9 from exact 2D,
+78.3, 50.8, 102.3 with errors.
 """
 
 from jaxpose.config import base_config
